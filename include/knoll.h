@@ -1,0 +1,229 @@
+/* knoll: a memory heap for places with no operating system to lean on.
+ *
+ * Blocks of up to 4096 bytes come from slabs, larger ones are runs of units; docs/design.md explains both.
+ *
+ * Sizes and alignments are in bytes. Every block is aligned to 16 bytes at least. A heap has one owner: no function
+ * locks, so calls on one heap must not overlap, whether from threads, processors or interrupt handlers; calls on
+ * different heaps are independent. The functions that take a const heap may overlap one another. Nothing here recurses,
+ * and the only code run besides knoll's own is the fault handler and the visitor of knoll_walk.
+ *
+ * The heap is found through a struct knoll_heap that the caller provides, and describes itself in tables at the start
+ * of each region. Neither may be written, moved or freed by others while the heap is in use.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_H
+#define KNOLL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "knoll_config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KNOLL_VERSION_MAJOR 0
+#define KNOLL_VERSION_MINOR 1
+#define KNOLL_VERSION_PATCH 0
+#define KNOLL_VERSION       "0.1.0"
+
+#define KNOLL_PAGE         4096u  /* starts and sizes of regions are multiples of this */
+#define KNOLL_MINIMUM_HEAP 32768u /* the smallest first region */
+#define KNOLL_SLAB_MAXIMUM 4096u  /* the largest block that comes from a slab */
+
+/* Why a region was refused. Limits are tested in this order, and the first that is broken is returned. */
+enum knoll_error {
+    KNOLL_OK = 0,
+    KNOLL_ERROR_NULL = -1,      /* the heap or the start is a null pointer */
+    KNOLL_ERROR_ALIGNMENT = -2, /* the start is not aligned to KNOLL_PAGE */
+    KNOLL_ERROR_TOO_SMALL = -3, /* first region under KNOLL_MINIMUM_HEAP, or no unit is left beside the tables */
+    KNOLL_ERROR_NOT_PAGES = -4, /* the size is not a multiple of KNOLL_PAGE */
+    KNOLL_ERROR_TOO_LARGE = -5, /* it runs past the end of the address space, or has more units than can be numbered */
+    KNOLL_ERROR_OVERLAP = -6,   /* it overlaps a region that the heap has, or the struct knoll_heap itself */
+    KNOLL_ERROR_REGIONS = -7    /* the heap has KNOLL_REGIONS_MAX regions already */
+};
+
+/* What a caller did wrong. */
+enum knoll_fault {
+    KNOLL_FAULT_NONE = 0,
+    KNOLL_FAULT_DOUBLE_FREE = 1,    /* the block was handed out and has been freed since */
+    KNOLL_FAULT_INTERIOR = 2,       /* the address is inside a block, not at its start */
+    KNOLL_FAULT_FOREIGN = 3,        /* the address is outside every region of the heap */
+    KNOLL_FAULT_TABLES = 4,         /* the address is in the heap's own tables */
+    KNOLL_FAULT_NOT_HANDED_OUT = 5, /* no block is or, as far as the tables remember, was at this address */
+    KNOLL_FAULT_SIZE = 6            /* the block is the caller's, but is not of the size or alignment that was named */
+};
+
+struct knoll_heap;
+struct knoll_region; /* private; lies at the start of each region */
+
+/* Called once for each misuse, before anything is changed. If it returns, the faulty call does nothing more: it frees
+ * nothing and gives NULL or 0, and the heap is as it was. It must not call functions that change this heap. With no
+ * handler set, a fault executes the processor's trap instruction. */
+typedef void (*knoll_fault_handler)(struct knoll_heap *heap, enum knoll_fault fault, const void *address);
+
+/* The state of one size class. Invariant: used <= blocks; blocks <= 64 * slabs. */
+struct knoll_class_state {
+    uint32_t partial; /* first slab that has a free block, as a unit number */
+    uint32_t slabs;   /* slabs of this class */
+    uint32_t blocks;  /* blocks in those slabs */
+    uint32_t used;    /* blocks that callers hold */
+};
+
+/* A heap. Complete so that it can be static; its members are private. Needs no initialisation before knoll_init. */
+struct knoll_heap {
+    struct knoll_region *region[KNOLL_REGIONS_MAX]; /* by region number, which is the order in which they were added */
+    size_t total;                                   /* bytes in units of all regions */
+    size_t used;                                    /* bytes in blocks that callers hold, at their usable size */
+    size_t peak;                                    /* the greatest that `used` has been */
+    size_t tables;                                  /* bytes of the regions that are not in units */
+    size_t allocations;                             /* blocks handed out, wraps */
+    size_t failures;                                /* requests that got NULL, wraps */
+    size_t large_bytes;                             /* bytes in blocks that are runs */
+    size_t large_blocks;                            /* blocks that are runs */
+    knoll_fault_handler fault_handler;
+    uint64_t lists_filled; /* one bit for each list that is not empty */
+    uint32_t list[KNOLL_LIST_COUNT];
+    uint32_t free_runs[KNOLL_RUN_ORDERS]; /* how many free runs there are of 2^i to 2^(i+1) - 1 units */
+    uint32_t spare_slab;                  /* the slab that was last seen empty, kept in hand */
+    uint32_t region_count;
+    uint8_t by_address[KNOLL_REGIONS_MAX]; /* the region numbers, sorted by address */
+    struct knoll_class_state size_class[KNOLL_CLASS_COUNT];
+};
+
+/* ---- Making a heap ---- */
+
+/* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
+ * least. Returns KNOLL_OK or a negative enum knoll_error, having written nothing. The tables take at most
+ * 1.6 % of the region rounded up to units. Cost: clears the tables, so proportional to size. */
+int knoll_init(struct knoll_heap *heap, void *start, size_t size);
+
+/* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
+ * beside its tables. Blocks never span regions. Returns KNOLL_OK or a negative enum knoll_error, having written
+ * nothing. */
+int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size);
+
+/* Sets the function that faults are reported to; NULL, the value after knoll_init, means trap. */
+void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handler);
+
+/* ---- Allocating (C23 7.24.3, but that size zero always gives a distinct block) ----
+ *
+ * All of these give NULL when memory does not suffice, and count that as a failure. Requests of up to 4096 bytes cost
+ * O(1), larger ones O(log n) in classic, where n is the region's number of units, and O(1) in compact. */
+
+void *knoll_malloc(struct knoll_heap *heap, size_t size);
+
+/* The block's first count * size bytes are zero. NULL too if the product overflows. Clears the block: O(size). */
+void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size);
+
+/* `alignment` is a power of two, else NULL; `size` need not be a multiple of it. */
+void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size);
+
+/* Changes a block's size, keeping the contents up to the lesser of both sizes and the alignment that it was asked for
+ * with. Stays in place where the class is the same or the run's free neighbour suffices, otherwise moves: O(size). On
+ * NULL the block is untouched and still the caller's. Shrinking never fails. realloc(NULL, n) is malloc(n). */
+void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size);
+
+/* ---- Freeing ----
+ *
+ * A null pointer is ignored; anything else that is not a block which the caller holds is a fault. Same costs. */
+
+void knoll_free(struct knoll_heap *heap, void *block);
+
+/* As C23 free_sized and free_aligned_sized: `size` and `alignment` are those that the block was last asked for with.
+ * One that asks for a block of another size than this is a fault (KNOLL_FAULT_SIZE), so a wrong size is caught whenever
+ * it falls into another class. */
+void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size);
+void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size);
+
+/* ---- Asking ---- */
+
+/* The usable size of the block that such a request would be given, were there memory; 0 where no heap could serve it.
+ */
+size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size);
+
+/* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. */
+size_t knoll_usable_size(const struct knoll_heap *heap, const void *block);
+
+size_t knoll_total_bytes(const struct knoll_heap *heap); /* what the heap can hand out: its regions less its tables */
+size_t knoll_used_bytes(const struct knoll_heap *heap);  /* in blocks that callers hold, at their usable size */
+size_t knoll_available_bytes(const struct knoll_heap *heap); /* the difference, exactly */
+
+struct knoll_class_stats {
+    size_t block_size;
+    size_t slabs;
+    size_t total_blocks; /* in those slabs */
+    size_t used_blocks;  /* that callers hold */
+};
+
+struct knoll_stats {
+    size_t total_bytes;
+    size_t used_bytes;
+    size_t available_bytes;
+    size_t peak_used_bytes;
+    size_t table_bytes;   /* of the regions, taken by the heap itself */
+    size_t largest_block; /* the largest size with which knoll_malloc would succeed now; 0 if none */
+    size_t allocations;   /* blocks handed out so far; a knoll_realloc that moves counts as one, one in place as none */
+    size_t frees;         /* blocks taken back so far */
+    size_t failures;      /* requests that got NULL */
+    size_t regions;
+    size_t unit_bytes;   /* the page layer's unit */
+    size_t large_blocks; /* blocks that are runs, and their bytes */
+    size_t large_bytes;
+    size_t class_count; /* KNOLL_CLASS_COUNT */
+    struct knoll_class_stats size_class[KNOLL_CLASS_COUNT];
+    size_t free_runs[KNOLL_RUN_ORDERS]; /* free runs of 2^i to 2^(i+1) - 1 units */
+};
+
+/* Fills in *stats. All of it is kept as the heap works: O(classes + orders). */
+void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats);
+
+/* ---- Inspecting ---- */
+
+/* Verifies the whole heap. Returns 0, or the number of the first invariant that is broken (docs/design.md lists them;
+ * knoll_invariant names them). O(units); follows no link without verifying it first. */
+int knoll_check(const struct knoll_heap *heap);
+
+/* One line for each number that knoll_check returns. */
+const char *knoll_invariant(int number);
+
+enum knoll_item_kind {
+    KNOLL_ITEM_REGION, /* one region, whole; the items in it follow */
+    KNOLL_ITEM_TABLES, /* the part of it that the heap keeps for itself */
+    KNOLL_ITEM_FREE,   /* a free run */
+    KNOLL_ITEM_SLAB,   /* a slab; block_size says how it is cut, and the blocks that callers hold follow */
+    KNOLL_ITEM_LARGE,  /* a run that is one block, which follows */
+    KNOLL_ITEM_BLOCK   /* a block that a caller holds */
+};
+
+struct knoll_item {
+    enum knoll_item_kind kind;
+    const void *start;
+    size_t size;       /* bytes from start */
+    size_t block_size; /* of a slab's blocks; for others, size */
+    size_t blocks; /* a slab's blocks, held or not; 0 for free runs, tables and regions; 1 for large runs and blocks */
+};
+
+/* Gets each item; returns 0 to go on. It must not change the heap. */
+typedef int (*knoll_visitor)(void *context, const struct knoll_item *item);
+
+/* Visits every region, run, slab and live block in address order. Returns 0, or what the visitor returned to stop.
+ * O(units + blocks). */
+int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context);
+
+/* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. */
+const char *knoll_strerror(int error);
+const char *knoll_fault_name(int fault);
+
+/* The version of the library that is linked in, as KNOLL_VERSION is that of the header. */
+const char *knoll_version(void);
+
+/* The name of the profile that the library was built with: "classic" or "compact". */
+const char *knoll_profile(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,101 @@
+/* Bit operations and powers of two. The lowest layer: depends on nothing.
+ *
+ * Where the processor counts zeros in an instruction, the compiler's builtins are used; elsewhere they would become
+ * calls to the compiler's library, which a freestanding program need not have, so there the counts are done here.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_BITS_H
+#define KNOLL_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__riscv) && !defined(__riscv_zbb)
+#define KNOLL_COUNTS_IN_SOFTWARE 1
+#elif defined(__arm__) && !defined(__ARM_FEATURE_CLZ)
+#define KNOLL_COUNTS_IN_SOFTWARE 1
+#else
+#define KNOLL_COUNTS_IN_SOFTWARE 0
+#endif
+
+#if KNOLL_COUNTS_IN_SOFTWARE
+
+/* The position of the highest set bit, by halving. Needs value != 0. */
+static inline unsigned bits_highest32(uint32_t value)
+{
+    unsigned position = 0;
+    for (unsigned half = 16; half != 0; half >>= 1) { /* 5 rounds */
+        if (value >> half != 0) {
+            value >>= half;
+            position += half;
+        }
+    }
+    return position;
+}
+
+/* The lowest set bit is the highest one of the value without all others. */
+static inline unsigned bits_lowest32(uint32_t value)
+{
+    return bits_highest32(value & (~value + 1));
+}
+
+#else
+
+static inline unsigned bits_highest32(uint32_t value)
+{
+    return 31u - (unsigned)__builtin_clz(value);
+}
+
+static inline unsigned bits_lowest32(uint32_t value)
+{
+    return (unsigned)__builtin_ctz(value);
+}
+
+#endif
+
+/* The position of the highest and of the lowest set bit; value != 0. By halves where a register has 32 bits, because
+ * there the compiler may make a call of a 64-bit count. */
+static inline unsigned bits_highest(uint64_t value)
+{
+#if !KNOLL_COUNTS_IN_SOFTWARE && UINTPTR_MAX > UINT32_MAX
+    return 63u - (unsigned)__builtin_clzll(value);
+#else
+    uint32_t high = (uint32_t)(value >> 32);
+    return high != 0 ? 32 + bits_highest32(high) : bits_highest32((uint32_t)value);
+#endif
+}
+
+static inline unsigned bits_lowest(uint64_t value)
+{
+#if !KNOLL_COUNTS_IN_SOFTWARE && UINTPTR_MAX > UINT32_MAX
+    return (unsigned)__builtin_ctzll(value);
+#else
+    uint32_t low = (uint32_t)value;
+    return low != 0 ? bits_lowest32(low) : 32 + bits_lowest32((uint32_t)(value >> 32));
+#endif
+}
+
+/* A word with only this bit set; position < 64. */
+static inline uint64_t bit(unsigned position)
+{
+    return (uint64_t)1 << position;
+}
+
+/* A word with this many low bits set; count <= 64. */
+static inline uint64_t bits_low(unsigned count)
+{
+    return count == 0 ? 0 : ~(uint64_t)0 >> (64 - count);
+}
+
+static inline bool is_power_of_two(size_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+static inline uint32_t rotate_right(uint32_t value, unsigned count)
+{
+    return value >> count | value << (-count & 31);
+}
+
+#endif

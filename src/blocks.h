@@ -1,0 +1,56 @@
+/* From an address that a caller names to the block it holds, or to the fault that the address is.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_BLOCKS_H
+#define KNOLL_BLOCKS_H
+
+#include "large.h"
+#include "slab.h"
+
+/* A block that a caller holds: of a slab, or a run of its own. */
+struct block {
+    struct slab_place place; /* place.slab is NULL if the block is a run; number is its first unit in both cases */
+    size_t size;             /* usable bytes */
+};
+
+/* Says what went wrong, for an address at which no block is held: slow, O(units) where the address is far inside a run.
+ */
+enum knoll_fault knoll_block_fault(struct knoll_region *region, const void *address);
+
+/* Finds the block that is held at this address. O(1) but for faults. */
+static inline enum knoll_fault block_find(const struct knoll_heap *heap, const void *address, struct block *block)
+{
+    struct knoll_region *region = region_of_address(heap, address);
+    if (region == NULL)
+        return knoll_region_tables_hold(heap, address) ? KNOLL_FAULT_TABLES : KNOLL_FAULT_FOREIGN;
+    uintptr_t offset = region_offset(region, address);
+    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+    const struct knoll_entry *entry = region_entry(region, unit);
+    if (entry_kind(entry) == RUN_LARGE && (offset & (UNIT - 1)) == 0) {
+        block->place.slab = NULL;
+        block->place.number = region_unit_number(region, unit);
+        block->size = (size_t)entry_length(entry) << KNOLL_UNIT_SHIFT;
+        return KNOLL_FAULT_NONE;
+    }
+    if (!slab_find(region, address, &block->place) || slab_holds_free(&block->place))
+        return knoll_block_fault(region, address);
+    block->size = slab_class(block->place.slab)->size;
+    return KNOLL_FAULT_NONE;
+}
+
+/* The alignment that the block must keep when it is moved: for a run what it was asked for with; for a slab's block
+ * what it has, up to the most that any block of its slab was asked for with, because the tables hold no more. */
+static inline size_t block_alignment(const struct knoll_heap *heap, const void *address, const struct block *block)
+{
+    if (block->place.slab == NULL)
+        return large_alignment(entry_of(heap, block->place.number));
+    size_t asked = (size_t)1 << (block->place.slab[1].slab.alignment & SLAB_ALIGNMENT_MASK);
+    size_t has = (uintptr_t)address & -(uintptr_t)address;
+    return has < asked ? has : asked;
+}
+
+/* Whether the block may be one that was asked for with this alignment and size. */
+bool knoll_block_fits(const struct knoll_heap *heap, const void *address, const struct block *block, size_t alignment,
+                      size_t size);
+
+#endif

@@ -1,0 +1,81 @@
+/* Size classes: which block sizes slabs are cut into, and the arithmetic that goes with them. A profile is this table
+ * and a page layer.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_CLASSES_H
+#define KNOLL_CLASSES_H
+
+#include "region.h"
+
+/* A class. size = odd << shift, where odd is 1, 3, 5 or 7. */
+struct knoll_class {
+    uint16_t size;
+    uint8_t units;    /* a slab's usual length */
+    uint8_t capacity; /* its blocks then: at most 64 */
+    uint32_t inverse; /* of odd, modulo 2^32 */
+    uint8_t shift;
+    uint8_t least_units; /* the shortest slab that holds a block */
+};
+
+extern const struct knoll_class knoll_classes[KNOLL_CLASS_COUNT];
+
+#define CLASS_LARGE KNOLL_CLASS_COUNT /* not a class: such a request is served by a run */
+
+/* The index of the block that starts `offset` bytes into a slab of this class, exact or not at all: where offset is
+ * no multiple of the size the result is 2^26 or more. Multiplying by the inverse divides exactly if odd divides it, and
+ * gives more than 2^32 / odd - 1 otherwise; the rotation divides by 2^shift in the same way (Warren, Hacker's Delight,
+ * 10-17). */
+static inline uint32_t class_block_at(const struct knoll_class *size_class, uint32_t offset)
+{
+    return rotate_right(offset * size_class->inverse, size_class->shift);
+}
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
+#define CLASS_ALIGNMENT_MAXIMUM KNOLL_SLAB_MAXIMUM /* every class is aligned to its size */
+
+/* The smallest class that holds both size and alignment. */
+static inline unsigned class_for(size_t alignment, size_t size)
+{
+    size_t least = size > alignment ? size : alignment;
+    if (least > KNOLL_SLAB_MAXIMUM)
+        return CLASS_LARGE;
+    return least <= 64 ? 0 : bits_highest32((uint32_t)least - 1) - 5;
+}
+
+#else
+
+#define CLASS_ALIGNMENT_MAXIMUM UNIT /* slabs are aligned to a unit */
+
+static inline unsigned class_for_size(size_t size)
+{
+    uint32_t granules = (uint32_t)(size + 15) >> 4;
+    if (granules <= 4)
+        return granules <= 2 ? 0 : granules - 2;
+    unsigned doubling = bits_highest32(granules - 1) - 2;
+    return 4 * doubling + ((granules - 1) >> doubling) - 1;
+}
+
+/* The smallest class that holds the size and all of whose blocks have the alignment. */
+static inline unsigned class_for(size_t alignment, size_t size)
+{
+    if (size > KNOLL_SLAB_MAXIMUM || alignment > CLASS_ALIGNMENT_MAXIMUM)
+        return CLASS_LARGE;
+    unsigned index = class_for_size(size > alignment ? size : alignment);
+    while ((knoll_classes[index].size & (alignment - 1)) != 0) /* a power of two is at most 3 classes on */
+        index++;
+    return index;
+}
+
+#endif
+
+/* How many blocks fit into a slab of this many units, at most the class's usual length. */
+static inline unsigned class_blocks_in(const struct knoll_class *size_class, uint32_t units)
+{
+    if (units == size_class->units)
+        return size_class->capacity;
+    uint32_t blocks = (units << KNOLL_UNIT_SHIFT) / size_class->size;
+    return blocks < 64 ? blocks : 64;
+}
+
+#endif

@@ -1,0 +1,267 @@
+/* The heap's public functions: routing, accounting, and reallocation.
+ *
+ * A request goes to the smallest class that holds both its size and its alignment; what no class holds is served by a
+ * run. All requests and all frees pass through account_taken and account_given, so used, peak and the counts are exact
+ * at every moment. Addresses are verified before anything is changed, so a fault leaves the heap as it was.
+ *
+ * Reallocation keeps a block where it is just if the new size would be served by a block of the same size, so a block's
+ * size always tells what it was last asked for, and knoll_free_sized can hold callers to it. The exception is a block
+ * that must shrink into another class while there is no memory for the copy: it stays and is marked as loose, because
+ * shrinking must not fail.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "blocks.h"
+#include "pages.h"
+
+/* ---- Making a heap ---- */
+
+static void add_region(struct knoll_heap *heap, void *start, size_t size)
+{
+    knoll_pages_add(heap, knoll_region_make(heap, start, size));
+}
+
+int knoll_init(struct knoll_heap *heap, void *start, size_t size)
+{
+    int error = knoll_region_limits(heap, start, size, KNOLL_MINIMUM_HEAP);
+    if (error != KNOLL_OK)
+        return error;
+    __builtin_memset(heap, 0, sizeof *heap);
+    add_region(heap, start, size);
+    return KNOLL_OK;
+}
+
+int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size)
+{
+    int error = knoll_region_limits(heap, start, size, KNOLL_PAGE);
+    if (error == KNOLL_OK)
+        error = knoll_region_room(heap, start, size);
+    if (error == KNOLL_OK)
+        add_region(heap, start, size);
+    return error;
+}
+
+void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handler)
+{
+    heap->fault_handler = handler;
+}
+
+static void report(const struct knoll_heap *heap, enum knoll_fault fault, const void *address)
+{
+    if (heap->fault_handler == NULL)
+        __builtin_trap();
+    heap->fault_handler((struct knoll_heap *)(uintptr_t)heap, fault,
+                        address); /* the handler owns what the caller owns */
+}
+
+/* Finds a block and reports the fault if there is none. */
+static bool find_or_report(const struct knoll_heap *heap, const void *address, struct block *block)
+{
+    enum knoll_fault fault = block_find(heap, address, block);
+    if (fault != KNOLL_FAULT_NONE)
+        report(heap, fault, address);
+    return fault == KNOLL_FAULT_NONE;
+}
+
+/* ---- Allocating ---- */
+
+static void account_used(struct knoll_heap *heap, size_t more)
+{
+    heap->used += more;
+    if (heap->used > heap->peak)
+        heap->peak = heap->used;
+}
+
+/* Remembers for reallocation that a slab has a block of this alignment. */
+static void note_alignment(struct knoll_heap *heap, const void *address, size_t alignment)
+{
+    struct slab_place place;
+    struct knoll_region *region = region_of_address(heap, address);
+    if (region != NULL && slab_find(region, address, &place)) {
+        uint8_t *noted = &place.slab[1].slab.alignment;
+        if ((*noted & SLAB_ALIGNMENT_MASK) < bits_highest(alignment))
+            *noted = (uint8_t)((*noted & SLAB_LOOSE) | bits_highest(alignment));
+    }
+}
+
+/* Serves a request without counting a failure. Alignment is a power of two. */
+static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
+{
+    unsigned size_class = class_for(alignment, size);
+    void *block;
+    size_t usable;
+    if (size_class == CLASS_LARGE) {
+        block = knoll_large_take(heap, alignment, size);
+        usable = knoll_large_length(alignment, size) << KNOLL_UNIT_SHIFT;
+    } else {
+        block = knoll_slab_take(heap, size_class);
+        usable = knoll_classes[size_class].size;
+    }
+    if (block == NULL)
+        return NULL;
+    if (size_class != CLASS_LARGE && alignment > 16)
+        note_alignment(heap, block, alignment);
+    heap->allocations++;
+    account_used(heap, usable);
+    return block;
+}
+
+void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size)
+{
+    void *block = is_power_of_two(alignment) ? take(heap, alignment, size) : NULL;
+    if (block == NULL)
+        heap->failures++;
+    return block;
+}
+
+void *knoll_malloc(struct knoll_heap *heap, size_t size)
+{
+    return knoll_aligned_alloc(heap, 1, size);
+}
+
+void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX; /* which no heap holds */
+    void *block = knoll_malloc(heap, bytes);
+    if (block != NULL)
+        __builtin_memset(block, 0, bytes);
+    return block;
+}
+
+/* ---- Freeing ---- */
+
+static void give(struct knoll_heap *heap, const struct block *block)
+{
+    heap->used -= block->size;
+    if (block->place.slab == NULL)
+        knoll_large_give(heap, block->place.number);
+    else
+        knoll_slab_give(heap, &block->place);
+}
+
+void knoll_free(struct knoll_heap *heap, void *address)
+{
+    struct block block;
+    if (address != NULL && find_or_report(heap, address, &block))
+        give(heap, &block);
+}
+
+void knoll_free_sized(struct knoll_heap *heap, void *address, size_t size)
+{
+    knoll_free_aligned_sized(heap, address, 1, size);
+}
+
+void knoll_free_aligned_sized(struct knoll_heap *heap, void *address, size_t alignment, size_t size)
+{
+    struct block block;
+    if (address == NULL || !find_or_report(heap, address, &block))
+        return;
+    if (!knoll_block_fits(heap, address, &block, alignment, size))
+        report(heap, KNOLL_FAULT_SIZE, address);
+    else
+        give(heap, &block);
+}
+
+/* ---- Reallocating ---- */
+
+static bool resize_in_place(struct knoll_heap *heap, struct block *block, size_t length)
+{
+    if (!knoll_large_resize(heap, block->place.number, (uint32_t)length))
+        return false;
+    size_t size = length << KNOLL_UNIT_SHIFT;
+    if (size > block->size)
+        account_used(heap, size - block->size);
+    else
+        heap->used -= block->size - size;
+    block->size = size;
+    return true;
+}
+
+/* Keeps a block that could not move where it is, as short as it can be made there. */
+static void loosen(struct knoll_heap *heap, struct block *block, size_t alignment, size_t size)
+{
+    if (block->place.slab != NULL) {
+        block->place.slab[1].slab.alignment |= SLAB_LOOSE;
+        return;
+    }
+    resize_in_place(heap, block, knoll_large_length(alignment, size));
+    entry_of(heap, block->place.number)->word |= RUN_LOOSE;
+}
+
+/* Whether the block can serve this request where it is, having been made shorter or longer if it is a run. */
+static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment, size_t size)
+{
+    unsigned size_class = class_for(alignment, size);
+    if (block->place.slab != NULL)
+        return size_class == block->place.slab[1].slab.size_class;
+    if (size_class != CLASS_LARGE || size > heap->total)
+        return false;
+    size_t length = knoll_large_length(alignment, size);
+    if (length << KNOLL_UNIT_SHIFT != block->size &&
+        (length > heap->total >> KNOLL_UNIT_SHIFT || !resize_in_place(heap, block, length)))
+        return false;
+    entry_of(heap, block->place.number)->word &= ~RUN_LOOSE;
+    return true;
+}
+
+void *knoll_realloc(struct knoll_heap *heap, void *address, size_t size)
+{
+    struct block block;
+    if (address == NULL)
+        return knoll_malloc(heap, size);
+    if (!find_or_report(heap, address, &block))
+        return NULL;
+    size_t alignment = block_alignment(heap, address, &block);
+    if (stays(heap, &block, alignment, size))
+        return address;
+
+    void *moved = take(heap, alignment, size);
+    if (moved != NULL) {
+        __builtin_memcpy(moved, address, size < block.size ? size : block.size);
+        /* The slab or run is where it was: taking moves nothing. */
+        give(heap, &block);
+        return moved;
+    }
+    if (size <= block.size) {
+        loosen(heap, &block, alignment, size);
+        return address;
+    }
+    heap->failures++;
+    return NULL;
+}
+
+/* ---- Asking ---- */
+
+size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size)
+{
+    (void)heap; /* every heap of a profile rounds alike */
+    if (!is_power_of_two(alignment))
+        return 0;
+    unsigned size_class = class_for(alignment, size);
+    if (size_class != CLASS_LARGE)
+        return knoll_classes[size_class].size;
+    size_t length = knoll_large_length(alignment, size);
+    return length > SIZE_MAX >> KNOLL_UNIT_SHIFT ? 0 : length << KNOLL_UNIT_SHIFT;
+}
+
+size_t knoll_usable_size(const struct knoll_heap *heap, const void *address)
+{
+    struct block block;
+    return address != NULL && find_or_report(heap, address, &block) ? block.size : 0;
+}
+
+size_t knoll_total_bytes(const struct knoll_heap *heap)
+{
+    return heap->total;
+}
+
+size_t knoll_used_bytes(const struct knoll_heap *heap)
+{
+    return heap->used;
+}
+
+size_t knoll_available_bytes(const struct knoll_heap *heap)
+{
+    return heap->total - heap->used;
+}

@@ -1,0 +1,158 @@
+/* Looking at a heap: statistics, the walk, and texts. Nothing here changes it.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "blocks.h"
+#include "pages.h"
+
+/* The largest request that would succeed: from the longest free run, from the run that would come about if the slab
+ * kept in hand were given back first, or from the largest class that has a free block. */
+static size_t largest_block(const struct knoll_heap *heap)
+{
+    uint32_t run = knoll_pages_longest(heap);
+    if (knoll_slab_spare_is_empty(heap)) {
+        uint32_t merged =
+            knoll_pages_merged_length(heap, heap->spare_slab, slab_length(entry_of(heap, heap->spare_slab)));
+        run = merged > run ? merged : run;
+    }
+    size_t bytes = (size_t)run << KNOLL_UNIT_SHIFT;
+    if (bytes >= KNOLL_SLAB_MAXIMUM)
+        return bytes;
+    for (unsigned i = KNOLL_CLASS_COUNT; i > 0; i--)
+        if (heap->size_class[i - 1].partial != NOWHERE || knoll_classes[i - 1].least_units <= run)
+            return knoll_classes[i - 1].size;
+    return 0;
+}
+
+void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
+{
+    size_t live = heap->large_blocks;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        const struct knoll_class_state *state = &heap->size_class[i];
+        stats->size_class[i].block_size = knoll_classes[i].size;
+        stats->size_class[i].slabs = state->slabs;
+        stats->size_class[i].total_blocks = state->blocks;
+        stats->size_class[i].used_blocks = state->used;
+        live += state->used;
+    }
+    for (unsigned i = 0; i < KNOLL_RUN_ORDERS; i++)
+        stats->free_runs[i] = heap->free_runs[i];
+    stats->total_bytes = heap->total;
+    stats->used_bytes = heap->used;
+    stats->available_bytes = heap->total - heap->used;
+    stats->peak_used_bytes = heap->peak;
+    stats->table_bytes = heap->tables;
+    stats->largest_block = largest_block(heap);
+    stats->allocations = heap->allocations;
+    stats->frees = heap->allocations - live;
+    stats->failures = heap->failures;
+    stats->regions = heap->region_count;
+    stats->unit_bytes = UNIT;
+    stats->large_blocks = heap->large_blocks;
+    stats->large_bytes = heap->large_bytes;
+    stats->class_count = KNOLL_CLASS_COUNT;
+}
+
+/* ---- Walk ---- */
+
+struct walk {
+    knoll_visitor visitor;
+    void *context;
+};
+
+static int visit(const struct walk *walk, enum knoll_item_kind kind, const unsigned char *start, size_t size,
+                 size_t block_size, size_t blocks)
+{
+    struct knoll_item item = {kind, start, size, block_size, blocks};
+    return walk->visitor(walk->context, &item);
+}
+
+static int walk_slab(const struct walk *walk, const struct knoll_entry *slab, const unsigned char *start, size_t size)
+{
+    size_t block_size = slab_class(slab)->size;
+    unsigned capacity = slab[1].slab.capacity;
+    int stop = visit(walk, KNOLL_ITEM_SLAB, start, size, block_size, capacity);
+    for (unsigned i = 0; i < capacity && stop == 0; i++) /* at most 64 rounds */
+        if ((slab->word >> i & 1) == 0)
+            stop = visit(walk, KNOLL_ITEM_BLOCK, start + i * block_size, block_size, block_size, 1);
+    return stop;
+}
+
+static int walk_region(const struct walk *walk, struct knoll_region *region)
+{
+    const unsigned char *start = (const unsigned char *)region;
+    const unsigned char *base = region->own.base;
+    size_t tables = (size_t)(base + UNIT - start);
+    size_t whole = tables + ((size_t)(region->own.count - 1) << KNOLL_UNIT_SHIFT);
+    int stop = visit(walk, KNOLL_ITEM_REGION, start, whole, whole, 0);
+    if (stop == 0)
+        stop = visit(walk, KNOLL_ITEM_TABLES, start, tables, tables, 0);
+
+    uint32_t length;
+    for (uint32_t index = 1; index < region->own.count && stop == 0; index += length) {
+        const struct knoll_entry *entry = region_entry(region, index);
+        enum run_kind kind = entry_kind(entry);
+        length = kind == RUN_SLAB ? slab_length(entry) : entry_length(entry);
+        start = base + ((size_t)index << KNOLL_UNIT_SHIFT);
+        size_t size = (size_t)length << KNOLL_UNIT_SHIFT;
+        if (kind == RUN_SLAB)
+            stop = walk_slab(walk, entry, start, size);
+        else if (kind == RUN_FREE)
+            stop = visit(walk, KNOLL_ITEM_FREE, start, size, size, 0);
+        else {
+            stop = visit(walk, KNOLL_ITEM_LARGE, start, size, size, 1);
+            if (stop == 0)
+                stop = visit(walk, KNOLL_ITEM_BLOCK, start, size, size, 1);
+        }
+    }
+    return stop;
+}
+
+int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context)
+{
+    struct walk walk = {visitor, context};
+    int stop = 0;
+    for (uint32_t i = 0; i < heap->region_count && stop == 0; i++)
+        stop = walk_region(&walk, heap->region[heap->by_address[i]]);
+    return stop;
+}
+
+/* ---- Texts: arrays of characters, not of pointers, which would have to be relocated and so be writable ---- */
+
+const char *knoll_strerror(int error)
+{
+    static const char texts[][72] = {
+        "no error",
+        "the heap or the start is a null pointer",
+        "the start is not aligned to 4096 bytes",
+        "the size is under 32 KiB, or leaves no room beside the tables",
+        "the size is not a multiple of 4096 bytes",
+        "the region is too large, or runs past the end of the address space",
+        "the region overlaps one that the heap has, or the heap itself",
+        "the heap has as many regions as it can",
+    };
+    return error <= 0 && error >= KNOLL_ERROR_REGIONS ? texts[-error] : "unknown error";
+}
+
+const char *knoll_fault_name(int fault)
+{
+    static const char texts[][40] = {
+        "no fault",
+        "block freed twice",
+        "address inside a block",
+        "address outside of the heap",
+        "address in the heap's tables",
+        "address of no block",
+        "size or alignment is not the block's",
+    };
+    return fault >= 0 && fault <= KNOLL_FAULT_SIZE ? texts[fault] : "unknown fault";
+}
+
+const char *knoll_version(void)
+{
+    return KNOLL_VERSION;
+}
+
+const char *knoll_profile(void)
+{
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? "classic" : "compact";
+}

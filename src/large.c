@@ -1,0 +1,60 @@
+/* Large blocks: a run each, with the length and the alignment that was asked for in the first unit's word.
+ *
+ * Invariant: large_blocks and large_bytes count the LARGE runs of the heap and their bytes.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "large.h"
+#include "pages.h"
+#include "slab.h"
+
+size_t knoll_large_length(size_t alignment, size_t size)
+{
+    size_t most =
+        SIZE_MAX / 2 + 1; /* the greatest power of two: no run is longer, and rounding up to it cannot overflow */
+    if (size > most)
+        return 0;
+    size_t units = size == 0 ? 1 : ((size - 1) >> KNOLL_UNIT_SHIFT) + 1;
+    return knoll_pages_round(units, alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
+}
+
+void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size)
+{
+    if (size > heap->total || alignment > heap->total)
+        return NULL;
+    size_t units = alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT;
+    size_t length = knoll_large_length(alignment, size);
+    if (length > heap->total >> KNOLL_UNIT_SHIFT)
+        return NULL;
+    uint32_t number = knoll_slab_take_run(heap, (uint32_t)length, (uint32_t)units);
+    if (number == NOWHERE)
+        return NULL;
+    struct knoll_entry *run = entry_of(heap, number);
+    run->word = length | (uint64_t)bits_highest(alignment) << RUN_ALIGNMENT_SHIFT;
+    entry_set(run, RUN_LARGE, NOWHERE);
+    heap->large_blocks++;
+    heap->large_bytes += length << KNOLL_UNIT_SHIFT;
+    return unit_address(heap, number);
+}
+
+void knoll_large_give(struct knoll_heap *heap, uint32_t number)
+{
+    struct knoll_entry *run = entry_of(heap, number);
+    uint32_t length = entry_length(run);
+    heap->large_blocks--;
+    heap->large_bytes -= (size_t)length << KNOLL_UNIT_SHIFT;
+    entry_set(run, RUN_NONE, NOWHERE);
+    run->word = 0;
+    knoll_pages_give(heap, number, length);
+    run->word |= RUN_WAS_BLOCK;
+}
+
+bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted)
+{
+    struct knoll_entry *run = entry_of(heap, number);
+    uint32_t length = entry_length(run);
+    if (!knoll_pages_resize(heap, number, length, wanted))
+        return false;
+    run->word = (run->word & ~(uint64_t)RUN_LENGTH_MASK) | wanted;
+    heap->large_bytes += ((size_t)wanted << KNOLL_UNIT_SHIFT) - ((size_t)length << KNOLL_UNIT_SHIFT);
+    return true;
+}

@@ -1,0 +1,189 @@
+/* The page layer of the classic profile: a buddy allocator (Knowlton 1965; Knuth, The Art of Computer
+ * Programming, 2.5).
+ *
+ * A run of order k is 2^k units long and starts at an address that is a multiple of its length, so every run is aligned
+ * to its own size, wherever its region begins. Its buddy is the other half of the run of order k + 1 that both lie in:
+ * the address with bit k of the unit number flipped. Free runs are kept in a list for each order; taking one finds the
+ * lowest order that suffices in one count of zeros, and splits; giving one back merges with the buddy for as long as
+ * that is free and whole. Whether it is takes one look at its entry, so nothing is searched.
+ *
+ * Invariants:
+ *   1. A free run of order k starts at a multiple of its size, counted from address 0.
+ *   2. No two buddies are free at once. Hence what is free when nothing is held depends on the region alone.
+ *   3. Just the first entry of a free run is FREE, with the length in its word.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "knoll_config.h"
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
+#include "free_lists.h"
+#include "pages.h"
+
+#define ORDER_MAX (KNOLL_LIST_COUNT - 1)
+
+_Static_assert(INDEX_BITS <= KNOLL_LIST_COUNT + 2, "the orders must be nearly enough for the largest region");
+
+/* A unit's number in the whole address space, which alignment is counted in. */
+static uintptr_t place_of(const struct knoll_region *region, uint32_t index)
+{
+    return ((uintptr_t)region->own.base >> KNOLL_UNIT_SHIFT) + index;
+}
+
+/* The unit at which the buddy of a run starts. May be outside of the region: then it
+ * is no less than count, or 0 or less. */
+static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, unsigned order)
+{
+    uint32_t length = 1u << order;
+    return (place_of(region, index) >> order & 1) == 0 ? index + length : index - length;
+}
+
+static bool is_free_run(struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    if (index >= region->own.count)
+        return false;
+    const struct knoll_entry *entry = region_entry(region, index);
+    return entry_kind(entry) == RUN_FREE && entry_length(entry) == length;
+}
+
+static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
+{
+    free_list_push(heap, order, region_entry(region, index), region_unit_number(region, index), 1u << order);
+}
+
+unsigned knoll_pages_list(uint32_t length)
+{
+    return bits_highest32(length);
+}
+
+size_t knoll_pages_round(size_t units, size_t alignment)
+{
+    size_t least = units > alignment ? units : alignment;
+    return least == 1 ? 1 : (size_t)2 << bits_highest(least - 1);
+}
+
+void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
+{
+    uint32_t index = 1;
+    while (index < region->own.count) { /* orders rise while alignment allows, then fall: at most 2 rounds an order */
+        unsigned order = bits_highest32(region->own.count - index);
+        unsigned alignment = bits_lowest(place_of(region, index) | bit(ORDER_MAX));
+        if (order > alignment)
+            order = alignment;
+        push(heap, region, index, order);
+        index += 1u << order;
+    }
+}
+
+/* Takes the first run of the list `from` and cuts it down to `order`; the halves cut off go to lists that were empty.
+ */
+static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order)
+{
+    uint32_t number = heap->list[from];
+    struct knoll_region *region = region_of_number(heap, number);
+    struct knoll_entry *entry = entry_of(heap, number);
+    free_list_remove(heap, from, entry);
+    entry_set(entry, RUN_NONE, NOWHERE);
+    while (from > order) { /* at most ORDER_MAX rounds */
+        from--;
+        push(heap, region, (number & INDEX_MASK) + (1u << from), from);
+    }
+    return number;
+}
+
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
+    unsigned order = bits_highest32(length);
+    if (order > ORDER_MAX)
+        return NOWHERE;
+    uint64_t fitting = heap->lists_filled & ~bits_low(order);
+    return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest(fitting), order);
+}
+
+uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length)
+{
+    uint32_t number = knoll_pages_take(heap, *length, 1);
+    if (number != NOWHERE || heap->lists_filled == 0)
+        return number;
+    unsigned order = bits_highest(heap->lists_filled);
+    if (1u << order < least)
+        return NOWHERE;
+    *length = 1u << order;
+    return take_from(heap, order, order);
+}
+
+void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
+{
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    unsigned order = bits_highest32(length);
+    while (order < ORDER_MAX) { /* at most ORDER_MAX rounds */
+        uint32_t buddy = buddy_of(region, index, order);
+        if (!is_free_run(region, buddy, 1u << order))
+            break;
+        struct knoll_entry *entry = region_entry(region, buddy);
+        free_list_remove(heap, order, entry);
+        uint32_t upper = index > buddy ? index : buddy;
+        entry_set(region_entry(region, upper), RUN_NONE, NOWHERE);
+        index = index < buddy ? index : buddy;
+        order++;
+    }
+    push(heap, region, index, order);
+}
+
+bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
+{
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    unsigned order = bits_highest32(length);
+    unsigned wanted_order = bits_highest32(wanted);
+
+    while (order > wanted_order) { /* at most ORDER_MAX rounds; the half left is held, so nothing merges */
+        order--;
+        push(heap, region, index + (1u << order), order);
+    }
+    if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)
+        return wanted <= length;
+    for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
+        if (!is_free_run(region, index + (1u << i), 1u << i))
+            return false;
+    for (unsigned i = order; i < wanted_order; i++) { /* at most ORDER_MAX rounds */
+        struct knoll_entry *entry = region_entry(region, index + (1u << i));
+        free_list_remove(heap, i, entry);
+        entry_set(entry, RUN_NONE, NOWHERE);
+    }
+    return true;
+}
+
+uint32_t knoll_pages_longest(const struct knoll_heap *heap)
+{
+    return heap->lists_filled == 0 ? 0 : 1u << bits_highest(heap->lists_filled);
+}
+
+uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length)
+{
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    unsigned order = bits_highest32(length);
+    for (; order < ORDER_MAX; order++) { /* at most ORDER_MAX rounds */
+        uint32_t buddy = buddy_of(region, index, order);
+        if (!is_free_run(region, buddy, 1u << order))
+            break;
+        index = index < buddy ? index : buddy;
+    }
+    return 1u << order;
+}
+
+bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
+{
+    return length == next_length && buddy_of(region, index, bits_highest32(length)) == index + length &&
+           bits_highest32(length) < ORDER_MAX;
+}
+
+bool knoll_pages_placed_well(struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    return is_power_of_two(length) && (place_of(region, index) & (length - 1)) == 0;
+}
+
+#endif

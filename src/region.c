@@ -1,0 +1,117 @@
+/* Regions: limits, tables, and the search from an address to its region.
+ *
+ * Regions are searched by address through a sorted table of their numbers; numbers are given in order of addition and
+ * never change, because links in the page map are made of them.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "region.h"
+
+_Static_assert(KNOLL_PAGE % (1 << KNOLL_UNIT_SHIFT) == 0, "a page must be whole units");
+_Static_assert(sizeof(struct knoll_entry) == 16, "an entry must stay 16 bytes: the bound on tables depends on it");
+
+/* Bytes of tables for units 0 to count - 1. */
+static size_t table_bytes(size_t count)
+{
+    return count * ENTRIES_PER_UNIT * sizeof(struct knoll_entry) + ((count + 63) >> 6) * sizeof(uint64_t);
+}
+
+/* How many of a region's units its tables take. Each unit takes so much of them that it pays to count only the units
+ * that are left, so the first guess is too high, and the next is right or one too low. */
+static size_t table_units(size_t units)
+{
+    size_t high = (table_bytes(units) + UNIT - 1) >> KNOLL_UNIT_SHIFT;
+    if (high >= units)
+        return units;
+    size_t taken = (table_bytes(units - high + 1) + UNIT - 1) >> KNOLL_UNIT_SHIFT;
+    return table_bytes(units - taken + 1) <= taken << KNOLL_UNIT_SHIFT ? taken : taken + 1;
+}
+
+static uintptr_t region_end(const struct knoll_region *region)
+{
+    return (uintptr_t)region->own.base + ((uintptr_t)region->own.count << KNOLL_UNIT_SHIFT);
+}
+
+static bool overlaps(uintptr_t start, size_t size, uintptr_t other_start, size_t other_size)
+{
+    return start < other_start ? other_start - start < size : start - other_start < other_size;
+}
+
+int knoll_region_limits(const struct knoll_heap *heap, const void *start, size_t size, size_t least)
+{
+    if (heap == NULL || start == NULL)
+        return KNOLL_ERROR_NULL;
+    if ((uintptr_t)start % KNOLL_PAGE != 0)
+        return KNOLL_ERROR_ALIGNMENT;
+    if (size < least)
+        return KNOLL_ERROR_TOO_SMALL;
+    if (size % KNOLL_PAGE != 0)
+        return KNOLL_ERROR_NOT_PAGES;
+    size_t count = size >> KNOLL_UNIT_SHIFT;
+    if (size - 1 > UINTPTR_MAX - (uintptr_t)start || count > INDEX_MASK)
+        return KNOLL_ERROR_TOO_LARGE;
+    if (table_units(count) >= count)
+        return KNOLL_ERROR_TOO_SMALL;
+    return overlaps((uintptr_t)start, size, (uintptr_t)heap, sizeof *heap) ? KNOLL_ERROR_OVERLAP : KNOLL_OK;
+}
+
+int knoll_region_room(const struct knoll_heap *heap, const void *start, size_t size)
+{
+    for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
+        const struct knoll_region *region = heap->region[i];
+        if (overlaps((uintptr_t)start, size, (uintptr_t)region, region_end(region) - (uintptr_t)region))
+            return KNOLL_ERROR_OVERLAP;
+    }
+    return heap->region_count < KNOLL_REGIONS_MAX ? KNOLL_OK : KNOLL_ERROR_REGIONS;
+}
+
+struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, size_t size)
+{
+    size_t units = size >> KNOLL_UNIT_SHIFT;
+    size_t taken = table_units(units);
+    uint32_t count = (uint32_t)(units - taken + 1);
+    uint32_t number = heap->region_count++;
+    struct knoll_region *region = start;
+    __builtin_memset(start, 0, table_bytes(count));
+    region->own.base = (unsigned char *)start + ((taken - 1) << KNOLL_UNIT_SHIFT);
+    region->own.count = count;
+    region->own.kind_prev = number;
+
+    uint32_t place = number;
+    for (; place > 0; place--) { /* at most KNOLL_REGIONS_MAX rounds */
+        if ((uintptr_t)heap->region[heap->by_address[place - 1]] < (uintptr_t)start)
+            break;
+        heap->by_address[place] = heap->by_address[place - 1];
+    }
+    heap->by_address[place] = (uint8_t)number;
+    heap->region[number] = region;
+    heap->tables += taken << KNOLL_UNIT_SHIFT;
+    heap->total += (size_t)(count - 1) << KNOLL_UNIT_SHIFT;
+    return region;
+}
+
+struct knoll_region *knoll_region_search(const struct knoll_heap *heap, const void *address)
+{
+    uint32_t low = 0;
+    uint32_t high = heap->region_count;
+    while (low < high) { /* the interval halves: at most KNOLL_REGION_BITS + 1 rounds */
+        uint32_t middle = (low + high) / 2;
+        struct knoll_region *region = heap->region[heap->by_address[middle]];
+        if (region_holds(region, address))
+            return region;
+        if ((uintptr_t)address < (uintptr_t)region->own.base)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+bool knoll_region_tables_hold(const struct knoll_heap *heap, const void *address)
+{
+    for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
+        const struct knoll_region *region = heap->region[i];
+        if ((uintptr_t)address >= (uintptr_t)region && (uintptr_t)address < (uintptr_t)region->own.base + UNIT)
+            return true;
+    }
+    return false;
+}
