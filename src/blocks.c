@@ -20,8 +20,11 @@ static enum knoll_fault fault_in_slab(const struct slab_place *place, uint32_t o
     return index < place->slab[1].slab.touched ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
 }
 
-enum knoll_fault knoll_block_fault(struct knoll_region *region, const void *address)
+enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address)
 {
+    struct knoll_region *region = region_of_address(heap, address);
+    if (region == NULL)
+        return knoll_region_tables_hold(heap, address) ? KNOLL_FAULT_TABLES : KNOLL_FAULT_FOREIGN;
     uintptr_t offset = region_offset(region, address);
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
     if (unit == 0)

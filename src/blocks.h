@@ -13,16 +13,12 @@ struct block {
     size_t size;             /* usable bytes */
 };
 
-/* Says what went wrong, for an address at which no block is held: slow, O(units) where the address is far inside a run.
- */
-enum knoll_fault knoll_block_fault(struct knoll_region *region, const void *address);
-
-/* Finds the block that is held at this address. O(1) but for faults. */
-static inline enum knoll_fault block_find(const struct knoll_heap *heap, const void *address, struct block *block)
+/* Finds the block that is held at this address; false if none is. O(1). */
+static inline bool block_find(const struct knoll_heap *heap, const void *address, struct block *block)
 {
     struct knoll_region *region = region_of_address(heap, address);
     if (region == NULL)
-        return knoll_region_tables_hold(heap, address) ? KNOLL_FAULT_TABLES : KNOLL_FAULT_FOREIGN;
+        return false;
     uintptr_t offset = region_offset(region, address);
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
     const struct knoll_entry *entry = region_entry(region, unit);
@@ -30,13 +26,16 @@ static inline enum knoll_fault block_find(const struct knoll_heap *heap, const v
         block->place.slab = NULL;
         block->place.number = region_unit_number(region, unit);
         block->size = (size_t)entry_length(entry) << KNOLL_UNIT_SHIFT;
-        return KNOLL_FAULT_NONE;
+        return true;
     }
     if (!slab_find(region, address, &block->place) || slab_holds_free(&block->place))
-        return knoll_block_fault(region, address);
+        return false;
     block->size = slab_class(block->place.slab)->size;
-    return KNOLL_FAULT_NONE;
+    return true;
 }
+
+/* Which fault an address is at which no block is held: slow, O(units) where it is far inside a run. */
+enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address);
 
 /* The alignment that the block must keep when it is moved: for a run what it was asked for with; for a slab's block
  * what it has, up to the most that any block of its slab was asked for with, because the tables hold no more. */

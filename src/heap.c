@@ -56,10 +56,10 @@ static void report(const struct knoll_heap *heap, enum knoll_fault fault, const 
 /* Finds a block and reports the fault if there is none. */
 static bool find_or_report(const struct knoll_heap *heap, const void *address, struct block *block)
 {
-    enum knoll_fault fault = block_find(heap, address, block);
-    if (fault != KNOLL_FAULT_NONE)
-        report(heap, fault, address);
-    return fault == KNOLL_FAULT_NONE;
+    bool found = block_find(heap, address, block);
+    if (!found)
+        report(heap, knoll_address_fault(heap, address), address);
+    return found;
 }
 
 /* ---- Allocating ---- */
@@ -140,27 +140,27 @@ static void give(struct knoll_heap *heap, const struct block *block)
         knoll_slab_give(heap, &block->place);
 }
 
-void knoll_free(struct knoll_heap *heap, void *address)
+void knoll_free(struct knoll_heap *heap, void *block)
 {
-    struct block block;
-    if (address != NULL && find_or_report(heap, address, &block))
-        give(heap, &block);
+    struct block found;
+    if (block != NULL && find_or_report(heap, block, &found))
+        give(heap, &found);
 }
 
-void knoll_free_sized(struct knoll_heap *heap, void *address, size_t size)
+void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)
 {
-    knoll_free_aligned_sized(heap, address, 1, size);
+    knoll_free_aligned_sized(heap, block, 1, size);
 }
 
-void knoll_free_aligned_sized(struct knoll_heap *heap, void *address, size_t alignment, size_t size)
+void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size)
 {
-    struct block block;
-    if (address == NULL || !find_or_report(heap, address, &block))
+    struct block found;
+    if (block == NULL || !find_or_report(heap, block, &found))
         return;
-    if (!knoll_block_fits(heap, address, &block, alignment, size))
-        report(heap, KNOLL_FAULT_SIZE, address);
+    if (!knoll_block_fits(heap, block, &found, alignment, size))
+        report(heap, KNOLL_FAULT_SIZE, block);
     else
-        give(heap, &block);
+        give(heap, &found);
 }
 
 /* ---- Reallocating ---- */
@@ -205,27 +205,26 @@ static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment
     return true;
 }
 
-void *knoll_realloc(struct knoll_heap *heap, void *address, size_t size)
+void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
 {
-    struct block block;
-    if (address == NULL)
+    struct block found;
+    if (block == NULL)
         return knoll_malloc(heap, size);
-    if (!find_or_report(heap, address, &block))
+    if (!find_or_report(heap, block, &found))
         return NULL;
-    size_t alignment = block_alignment(heap, address, &block);
-    if (stays(heap, &block, alignment, size))
-        return address;
+    size_t alignment = block_alignment(heap, block, &found);
+    if (stays(heap, &found, alignment, size))
+        return block;
 
     void *moved = take(heap, alignment, size);
     if (moved != NULL) {
-        __builtin_memcpy(moved, address, size < block.size ? size : block.size);
-        /* The slab or run is where it was: taking moves nothing. */
-        give(heap, &block);
+        __builtin_memcpy(moved, block, size < found.size ? size : found.size);
+        give(heap, &found); /* still where it was found: taking moves nothing */
         return moved;
     }
-    if (size <= block.size) {
-        loosen(heap, &block, alignment, size);
-        return address;
+    if (size <= found.size) {
+        loosen(heap, &found, alignment, size);
+        return block;
     }
     heap->failures++;
     return NULL;
@@ -245,10 +244,10 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
     return length > SIZE_MAX >> KNOLL_UNIT_SHIFT ? 0 : length << KNOLL_UNIT_SHIFT;
 }
 
-size_t knoll_usable_size(const struct knoll_heap *heap, const void *address)
+size_t knoll_usable_size(const struct knoll_heap *heap, const void *block)
 {
-    struct block block;
-    return address != NULL && find_or_report(heap, address, &block) ? block.size : 0;
+    struct block found;
+    return block != NULL && find_or_report(heap, block, &found) ? found.size : 0;
 }
 
 size_t knoll_total_bytes(const struct knoll_heap *heap)

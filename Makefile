@@ -1,0 +1,34 @@
+# The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
+# SPDX-License-Identifier: MIT
+
+.PHONY: help run test quick format footprint clean
+
+help:
+	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
+	@echo '                  TARGET=riscv64|aarch64|x86_64|cortex-m  on bare metal, under QEMU'
+	@echo '                  PROFILE=classic|compact  REGION=16M  PROGRAM=lua|sqlite|all  COLOUR=auto|always|never'
+	@echo 'make test       every test, on every compiler and target (some 20 minutes)'
+	@echo 'make quick      the tests on this machine only (a minute)'
+	@echo 'make format     lay out the sources with clang-format'
+	@echo 'make footprint  measure code size and stack, and update docs/footprint.md'
+	@echo 'make clean      remove build/'
+
+run:
+	@TARGET='$(TARGET)' PROFILE='$(PROFILE)' REGION='$(REGION)' PROGRAM='$(PROGRAM)' COLOUR='$(COLOUR)' tools/run
+
+test:
+	@tools/test
+
+quick:
+	@tools/test quick
+
+format:
+	@tools/packages test
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+footprint:
+	@tools/packages build riscv64 aarch64 m32 cortex-m test
+	@tools/footprint --write
+
+clean:
+	rm -rf build
