@@ -205,6 +205,8 @@ static const struct knoll_entry *linked(const struct knoll_heap *heap, uint32_t 
 static enum invariant check_free_lists(const struct knoll_heap *heap, const struct tally *tally)
 {
     uint32_t found = 0;
+    if ((heap->lists_filled & ~bits_low(KNOLL_LIST_COUNT)) != 0)
+        return FREE_LISTS;
     for (unsigned list = 0; list < KNOLL_LIST_COUNT; list++) {
         if ((heap->lists_filled >> list & 1) != (heap->list[list] != NOWHERE))
             return FREE_LISTS;

@@ -241,7 +241,7 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
     if (size_class != CLASS_LARGE)
         return knoll_classes[size_class].size;
     size_t length = knoll_large_length(alignment, size);
-    return length > SIZE_MAX >> KNOLL_UNIT_SHIFT ? 0 : length << KNOLL_UNIT_SHIFT;
+    return length > INDEX_MASK || length > SIZE_MAX >> KNOLL_UNIT_SHIFT ? 0 : length << KNOLL_UNIT_SHIFT;
 }
 
 size_t knoll_usable_size(const struct knoll_heap *heap, const void *block)

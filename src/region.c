@@ -42,15 +42,13 @@ int knoll_region_limits(const struct knoll_heap *heap, const void *start, size_t
         return KNOLL_ERROR_NULL;
     if ((uintptr_t)start % KNOLL_PAGE != 0)
         return KNOLL_ERROR_ALIGNMENT;
-    if (size < least)
+    size_t units = size >> KNOLL_UNIT_SHIFT;
+    if (size < least || table_units(units) >= units)
         return KNOLL_ERROR_TOO_SMALL;
     if (size % KNOLL_PAGE != 0)
         return KNOLL_ERROR_NOT_PAGES;
-    size_t count = size >> KNOLL_UNIT_SHIFT;
-    if (size - 1 > UINTPTR_MAX - (uintptr_t)start || count > INDEX_MASK)
+    if (size - 1 > UINTPTR_MAX - (uintptr_t)start || units > INDEX_MASK)
         return KNOLL_ERROR_TOO_LARGE;
-    if (table_units(count) >= count)
-        return KNOLL_ERROR_TOO_SMALL;
     return overlaps((uintptr_t)start, size, (uintptr_t)heap, sizeof *heap) ? KNOLL_ERROR_OVERLAP : KNOLL_OK;
 }
 
