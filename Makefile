@@ -6,7 +6,7 @@
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
 	@echo '                  TARGET=riscv64|aarch64|x86_64|cortex-m  on bare metal, under QEMU'
-	@echo '                  PROFILE=classic|compact  REGION=16M  PROGRAM=lua|sqlite|all  COLOUR=auto|always|never'
+	@echo '                  PROFILE=classic|compact  REGION=12M  PROGRAM=lua|sqlite|all  COLOUR=auto|always|never'
 	@echo 'make test       every test, on every compiler and target (some 20 minutes)'
 	@echo 'make quick      the tests on this machine only (a minute)'
 	@echo 'make format     lay out the sources with clang-format'
