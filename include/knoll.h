@@ -95,13 +95,13 @@ struct knoll_heap {
 /* ---- Making a heap ---- */
 
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
- * least. Returns KNOLL_OK or a negative enum knoll_error, having written nothing. The tables take at most
- * 1.6 % of the region rounded up to units. Cost: clears the tables, so proportional to size. */
+ * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
+ * of the region, rounded up to units. Cost: clears the tables, so proportional to size. */
 int knoll_init(struct knoll_heap *heap, void *start, size_t size);
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
- * beside its tables. Blocks never span regions. Returns KNOLL_OK or a negative enum knoll_error, having written
- * nothing. */
+ * beside its tables. Blocks never span regions. Returns KNOLL_OK, or a negative enum knoll_error and then has
+ * written nothing. */
 int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size);
 
 /* Sets the function that faults are reported to; NULL, the value after knoll_init, means trap. */
@@ -109,8 +109,14 @@ void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handle
 
 /* ---- Allocating (C23 7.24.3, but that size zero always gives a distinct block) ----
  *
- * All of these give NULL when memory does not suffice, and count that as a failure. Requests of up to 4096 bytes cost
- * O(1), larger ones O(log n) in classic, where n is the region's number of units, and O(1) in compact. */
+ * All of these give NULL when memory does not suffice, and count that as a failure. Memory suffices when a slab of the
+ * class that serves the request has a free block, or when there is a free run for it or for such a slab: a free block
+ * of another class serves nobody else until its slab is empty. In compact, a free run that is less than a quarter
+ * longer than the request may also be missed if more than 8 shorter ones (KNOLL_REGIONS_MAX, if that is more) were
+ * freed after it.
+ *
+ * Requests of up to 4096 bytes cost O(1), larger ones O(log n) in classic, where n is the region's number of units, and
+ * O(1) in compact. */
 
 void *knoll_malloc(struct knoll_heap *heap, size_t size);
 
@@ -121,8 +127,9 @@ void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size);
 void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size);
 
 /* Changes a block's size, keeping the contents up to the lesser of both sizes and the alignment that it was asked for
- * with. Stays in place where the class is the same or the run's free neighbour suffices, otherwise moves: O(size). On
- * NULL the block is untouched and still the caller's. Shrinking never fails. realloc(NULL, n) is malloc(n). */
+ * with. Stays in place where the class is the same or the run's free neighbour suffices, otherwise moves: O(size), and
+ * both blocks are in use for a moment. On NULL the block is untouched and still the caller's. Shrinking never fails.
+ * realloc(NULL, n) is malloc(n). */
 void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size);
 
 /* ---- Freeing ----

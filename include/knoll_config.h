@@ -22,7 +22,8 @@
 
 /* KNOLL_REGION_BITS: a heap has at most 2^KNOLL_REGION_BITS regions. Default 3, so 8 regions.
  * Each doubling adds 9 bytes a region to struct knoll_heap and one step to the search for a block's region, and halves
- * the largest region: 2^(30 - KNOLL_REGION_BITS) units, so 512 GiB in classic and 128 GiB in compact by default. */
+ * the largest region: 2^(30 - KNOLL_REGION_BITS) - 1 units, so just under 512 GiB in classic and 128 GiB in compact by
+ * default. */
 #ifndef KNOLL_REGION_BITS
 #define KNOLL_REGION_BITS 3
 #endif

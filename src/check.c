@@ -84,7 +84,7 @@ static enum invariant check_regions(const struct knoll_heap *heap)
             return REGION_TABLE;
         uintptr_t base = (uintptr_t)region->own.base;
         if (region->own.kind_prev != number || region->own.count < 2 || region->own.count > INDEX_MASK ||
-            base < (uintptr_t)region || base % UNIT != 0)
+            region->own.count - 1 > heap->total >> KNOLL_UNIT_SHIFT || base < (uintptr_t)region || base % UNIT != 0)
             return REGION_TABLE;
         end = base + ((uintptr_t)region->own.count << KNOLL_UNIT_SHIFT);
         tables += base + UNIT - (uintptr_t)region;
@@ -119,7 +119,7 @@ static enum invariant check_slab(const struct knoll_heap *heap, struct knoll_reg
     const struct knoll_entry *slab = region_entry(region, index);
     unsigned size_class = slab[1].slab.size_class;
     unsigned capacity = slab[1].slab.capacity;
-    if (size_class >= KNOLL_CLASS_COUNT || (slab->word & ~slab_all_free(slab)) != 0)
+    if (size_class >= KNOLL_CLASS_COUNT || capacity > 64 || (slab->word & ~slab_all_free(slab)) != 0)
         return SLAB_FORM;
     if (slab_length(slab) > knoll_classes[size_class].units ||
         slab_length(slab) < knoll_classes[size_class].least_units ||

@@ -78,4 +78,11 @@ static inline unsigned class_blocks_in(const struct knoll_class *size_class, uin
     return blocks < 64 ? blocks : 64;
 }
 
+/* The shortest slab of this many blocks. */
+static inline uint32_t class_units_for(const struct knoll_class *size_class, unsigned blocks)
+{
+    uint32_t units = (blocks * size_class->size + (uint32_t)UNIT - 1) >> KNOLL_UNIT_SHIFT;
+    return units > size_class->least_units ? units : size_class->least_units;
+}
+
 #endif

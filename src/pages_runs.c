@@ -101,33 +101,47 @@ static uint32_t find(const struct knoll_heap *heap, uint32_t length)
     return probe(heap, knoll_pages_list(length), length);
 }
 
-/* Takes `length` units from the low end of this free run. */
-static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t length)
+/* Takes `length` units out of this free run, `before` units from its low end; what is left on both sides stays free. */
+static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length)
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    uint32_t whole = pull(heap, region, index);
-    if (whole > length)
-        push(heap, region, index + length, whole - length);
-    return number;
+    uint32_t after = pull(heap, region, index) - before - length;
+    if (before != 0)
+        push(heap, region, index, before);
+    if (after != 0)
+        push(heap, region, index + before + length, after);
+    return number + before;
+}
+
+/* How many units after this one the first aligned unit is; alignment in units. */
+static uint32_t units_to_aligned(const struct knoll_heap *heap, uint32_t number, uint32_t alignment)
+{
+    return (uint32_t)(-((uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT) & (alignment - 1));
+}
+
+/* A free run that has an aligned place for `length` units, among the first PROBES of each list that may have one. */
+static uint32_t find_aligned(const struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    uint32_t number = find(heap, length + alignment - 1); /* one that has such a place wherever it lies */
+    if (number != NOWHERE)
+        return number;
+    for (unsigned list = knoll_pages_list(length); list <= LAST_LIST; list++) {
+        number = heap->list[list];
+        for (unsigned i = 0; i < PROBES && number != NOWHERE; i++) {
+            const struct knoll_entry *entry = entry_of(heap, number);
+            if (entry_length(entry) >= units_to_aligned(heap, number, alignment) + length)
+                return number;
+            number = entry->next;
+        }
+    }
+    return NOWHERE;
 }
 
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
-    uint32_t longer = length + alignment - 1;
-    uint32_t number = find(heap, longer);
-    if (number == NOWHERE || alignment == 1)
-        return number == NOWHERE ? NOWHERE : cut(heap, number, length);
-
-    cut(heap, number, longer);
-    uintptr_t place = (uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT;
-    uint32_t before = (uint32_t)(-place & (alignment - 1));
-    uint32_t after = longer - length - before;
-    if (after != 0)
-        knoll_pages_give(heap, number + before + length, after);
-    if (before != 0)
-        knoll_pages_give(heap, number, before);
-    return number + before;
+    uint32_t number = alignment == 1 ? find(heap, length) : find_aligned(heap, length, alignment);
+    return number == NOWHERE ? NOWHERE : cut(heap, number, units_to_aligned(heap, number, alignment), length);
 }
 
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length)
@@ -143,7 +157,7 @@ uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t
         if (longest < *length)
             *length = longest;
     }
-    return cut(heap, number, *length);
+    return cut(heap, number, 0, *length);
 }
 
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
@@ -175,7 +189,7 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     if (after >= region->own.count || entry_kind(region_entry(region, after)) != RUN_FREE ||
         entry_length(region_entry(region, after)) < more)
         return false;
-    cut(heap, number + length, more);
+    cut(heap, number + length, 0, more);
     return true;
 }
 

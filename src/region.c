@@ -75,7 +75,7 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     region->own.kind_prev = number;
 
     uint32_t place = number;
-    for (; place > 0; place--) { /* at most KNOLL_REGIONS_MAX rounds */
+    for (; place > 0 && place < KNOLL_REGIONS_MAX; place--) { /* at most KNOLL_REGIONS_MAX - 1 rounds */
         if ((uintptr_t)heap->region[heap->by_address[place - 1]] < (uintptr_t)start)
             break;
         heap->by_address[place] = heap->by_address[place - 1];

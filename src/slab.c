@@ -82,9 +82,14 @@ static bool grow(struct knoll_heap *heap, unsigned size_class)
     if (number == NOWHERE)
         return false;
 
+    unsigned capacity = class_blocks_in(properties, length);
+    if (length < properties->units) {
+        uint32_t enough = class_units_for(properties, capacity);
+        knoll_pages_resize(heap, number, length, enough);
+        length = enough;
+    }
     struct knoll_class_state *state = &heap->size_class[size_class];
     struct knoll_entry *slab = entry_of(heap, number);
-    unsigned capacity = class_blocks_in(properties, length);
     slab->word = bits_low(capacity);
     slab[1].word = 0;
     slab[1].slab.size_class = (uint8_t)size_class;
