@@ -1,7 +1,7 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick format footprint clean
+.PHONY: help run test quick bench benchmarks format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -9,6 +9,8 @@ help:
 	@echo '                  PROFILE=classic|compact  REGION=12M  PROGRAM=lua|sqlite|all  COLOUR=auto|always|never'
 	@echo 'make test       every test, on every compiler and target (some 20 minutes)'
 	@echo 'make quick      the tests on this machine only (a minute)'
+	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
+	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
 	@echo 'make format     lay out the sources with clang-format'
 	@echo 'make footprint  measure code size and stack, and update docs/footprint.md'
 	@echo 'make clean      remove build/'
@@ -21,6 +23,12 @@ test:
 
 quick:
 	@tools/test quick
+
+bench:
+	@tools/bench $(BENCH)
+
+benchmarks:
+	@bench/document
 
 format:
 	@tools/packages test
