@@ -196,6 +196,44 @@ static void shrinking_a_run_frees_its_tail(void **state)
     assert_int_equal(knoll_check(&heap), 0);
 }
 
+/* A run that must become a slab's block while there is no memory for one stays, as short as it can be, and may be
+ * freed under any size that it holds: until it is a run by right again, and then only under its own. */
+static void a_run_that_could_not_move(void **state)
+{
+    (void)state;
+    make_heap(&heap, arena, KIB(256));
+    size_t unit = stats_now().unit_bytes;
+    void *run = knoll_malloc(&heap, 40000);
+    take_the_rest();
+    assert_ptr_equal(knoll_realloc(&heap, run, 100), run);
+    assert_int_equal(knoll_usable_size(&heap, run), unit);
+    assert_true(knoll_available_bytes(&heap) >= 40000 - unit);
+
+    assert_ptr_equal(knoll_realloc(&heap, run, 30000), run);
+    knoll_set_fault_handler(&heap, record_fault);
+    last_fault.count = 0;
+    knoll_free_sized(&heap, run, 100);
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(last_fault.fault, KNOLL_FAULT_SIZE);
+
+    knoll_free_sized(&heap, run, 30000);
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
+/* The same size is no growth: it is never refused, even where a run is loose and nothing is left. */
+static void the_same_size_never_fails(void **state)
+{
+    (void)state;
+    make_heap(&heap, arena, KIB(256));
+    void *run = knoll_malloc(&heap, 40000);
+    take_the_rest();
+    assert_ptr_equal(knoll_realloc(&heap, run, 100), run);
+    take_the_rest();
+    assert_ptr_equal(knoll_realloc(&heap, run, knoll_usable_size(&heap, run)), run);
+    assert_int_equal(stats_now().failures, 0);
+}
+
 /* Where a free run reaches that begins at this address; NULL where none does. */
 struct reach {
     const unsigned char *start;
@@ -257,6 +295,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(shrinking_never_fails),
     cmocka_unit_test(shrinking_never_fails_with_alignment),
     cmocka_unit_test(shrinking_a_run_frees_its_tail),
+    cmocka_unit_test(a_run_that_could_not_move),
+    cmocka_unit_test(the_same_size_never_fails),
     cmocka_unit_test(a_run_grows_into_its_neighbour),
 };
 

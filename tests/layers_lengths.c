@@ -1,0 +1,100 @@
+/* The page layers' arithmetic: in which list a length belongs, and to what length a request is rounded, against the
+ * rule counted out from one unit upwards.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "check.h"
+#include "pages.h"
+#include "support.h"
+
+/* Lists by doubling in classic; in compact one list a length up to four, then four a doubling, and the last is open. */
+static void lengths_and_lists(void **state)
+{
+    uint32_t list = 0, next = 2, width = 1;
+    (void)state;
+    for (uint32_t length = 1; length <= 1u << 20; length++) {
+        if (length == next && list < KNOLL_LIST_COUNT - 1) {
+            list++;
+            width = CLASSIC ? next : width;
+            while (!CLASSIC && next >= 8 * width)
+                width *= 2;
+            next += width;
+        }
+        if (knoll_pages_list(length) != list)
+            assert_int_equal(length, 0);
+    }
+    assert_int_equal(knoll_pages_list(INDEX_MASK), CLASSIC ? INDEX_BITS - 1 : KNOLL_LIST_COUNT - 1);
+}
+
+static void lengths_are_rounded(void **state)
+{
+    (void)state;
+    for (size_t alignment = 1; alignment <= 1024; alignment *= 2) {
+        size_t power = alignment;
+        for (size_t units = 1; units <= 3000; units++) {
+            while (power < units)
+                power *= 2;
+            assert_int_equal(knoll_pages_round(units, alignment), CLASSIC ? power : units);
+        }
+    }
+}
+
+/* A region of 300 MiB, of which only the tables are there: the page layer touches nothing else. In compact its longest
+ * runs are all in the last list. */
+static void the_last_list(void **state)
+{
+    static struct knoll_heap heap;
+    (void)state;
+    memset(&heap, 0, sizeof heap);
+    if ((uintptr_t)arena > UINTPTR_MAX - MIB(300) || arena_size < MIB(6))
+        return;
+    unsigned char *start = arena_at(KIB(64), 0);
+    knoll_pages_add(&heap, knoll_region_make(&heap, start, MIB(300)));
+    assert_int_equal(knoll_check(&heap), 0);
+    uint32_t part = CLASSIC ? 1u << 14 : 1u << 17; /* the shortest that the last list of compact has */
+    uint32_t first = knoll_pages_take(&heap, part, 1);
+    uint32_t longest = knoll_pages_longest(&heap);
+    assert_true(first != NOWHERE && longest >= part);
+    uint32_t second = knoll_pages_take(&heap, part, 64);
+    assert_true(second != NOWHERE && second != first);
+    knoll_pages_give(&heap, first, part);
+    assert_int_equal(knoll_pages_list(part), CLASSIC ? 14 : KNOLL_LIST_COUNT - 1);
+    uint32_t aligned = knoll_pages_take(&heap, part / 2, part / 2); /* one that may be in no other list */
+    assert_true(aligned != NOWHERE);
+    knoll_pages_give(&heap, aligned, part / 2);
+    assert_true(knoll_pages_take(&heap, part, 1) == first);
+    assert_int_equal(knoll_pages_take(&heap, CLASSIC ? 1u << 17 : 400000, 1), NOWHERE);
+    while ((longest = knoll_pages_longest(&heap)) != 0)
+        assert_true(knoll_pages_take(&heap, longest, 1) != NOWHERE);
+    knoll_pages_give(&heap, second, part);
+    assert_true(knoll_pages_take(&heap, part, 64) == second); /* the only one, and not a unit to spare */
+}
+
+/* The last run of a region ends where the slab map begins, and bits of that must not be taken for a free run. */
+static void the_slab_map_is_no_run(void **state)
+{
+    static struct knoll_heap heap;
+    (void)state;
+    memset(&heap, 0, sizeof heap);
+    struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), MIB(1));
+    knoll_pages_add(&heap, region);
+    while (knoll_pages_take(&heap, 1, 1) != NOWHERE)
+        continue;
+    struct knoll_entry *map = region_entry(region, region->own.count);
+    uint32_t last = region_unit_number(region, region->own.count - 1);
+    map->word = 1;
+    entry_set(map, RUN_FREE, NOWHERE);
+    assert_false(knoll_pages_resize(&heap, last, 1, 2));
+    assert_int_equal(knoll_pages_merged_length(&heap, last, 1), 1);
+    knoll_pages_give(&heap, last, 1);
+    assert_int_equal(knoll_pages_longest(&heap), 1);
+    assert_int_equal(entry_kind(map), RUN_FREE);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(lengths_and_lists),
+    cmocka_unit_test(lengths_are_rounded),
+    cmocka_unit_test(the_last_list),
+    cmocka_unit_test(the_slab_map_is_no_run),
+};
+
+CHECK_MAIN(tests)

@@ -1,0 +1,399 @@
+/* Both page layers, against a map that says of each unit whether it is held.
+ *
+ * What must be free after any history follows from the map alone: in compact each stretch of free units is one run; in
+ * classic, the greatest aligned power of two of free units at each place. After each step the entries, lists, and
+ * counts are compared with that, and each call's answer with what the free runs before it allowed.
+ *
+ * The runs that are held are made large blocks with all accounts kept, so that knoll_check can be asked as well.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "check.h"
+#include "large.h"
+#include "pages.h"
+#include "support.h"
+
+#define REGIONS    3
+#define UNITS_MOST 1024 /* of all regions */
+#define HELD_MOST  200
+#define PROBES     (KNOLL_REGIONS_MAX > 8 ? KNOLL_REGIONS_MAX : 8) /* of a list in compact */
+#define STEPS      (1 + KNOLL_TEST_STEPS / 40)
+
+static struct knoll_heap heap;
+
+struct run {
+    struct knoll_region *region;
+    uint32_t index, length;
+};
+
+static struct run held[HELD_MOST + 1]; /* one more for a moment, in the_longest */
+static uint32_t held_count;
+
+/* The map: one byte a unit, by region number and index. */
+static bool is_held[KNOLL_REGIONS_MAX][UNITS_MOST];
+
+static struct run expected[UNITS_MOST]; /* the free runs that follow from the map, by region and address */
+static uint32_t expected_count;
+
+static uintptr_t unit_in_space(const struct knoll_region *region, uint32_t index)
+{
+    return ((uintptr_t)region->own.base >> KNOLL_UNIT_SHIFT) + index;
+}
+
+static bool all_free(const struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    if (index >= region->own.count || length > region->own.count - index)
+        return false;
+    for (uint32_t i = index; i < index + length; i++)
+        if (is_held[region->own.kind_prev][i])
+            return false;
+    return true;
+}
+
+/* The free run that starts at this free unit. */
+static uint32_t naive_length(const struct knoll_region *region, uint32_t index)
+{
+    uint32_t length = 1;
+    if (CLASSIC) {
+        while (unit_in_space(region, index) % (2 * length) == 0 && all_free(region, index, 2 * length))
+            length *= 2;
+    } else {
+        while (all_free(region, index, length + 1))
+            length++;
+    }
+    return length;
+}
+
+static void expect_free_runs(void)
+{
+    expected_count = 0;
+    for (uint32_t number = 0; number < heap.region_count; number++) {
+        struct knoll_region *region = heap.region[number];
+        uint32_t length = 1;
+        for (uint32_t index = 1; index < region->own.count; index += length) {
+            length = is_held[number][index] ? 1 : naive_length(region, index);
+            if (!is_held[number][index])
+                expected[expected_count++] = (struct run){region, index, length};
+        }
+    }
+}
+
+static uint32_t number_of(const struct run *run)
+{
+    return region_unit_number(run->region, run->index);
+}
+
+/* Where in its list the run is; the list's length, if it is not there. */
+static uint32_t place_in_list(const struct run *run)
+{
+    uint32_t place = 0;
+    uint32_t number = heap.list[knoll_pages_list(run->length)];
+    for (; number != NOWHERE && number != number_of(run); place++)
+        number = entry_of(&heap, number)->next;
+    assert_true(number != NOWHERE);
+    return place;
+}
+
+static void verify_free_run(const struct run *run)
+{
+    const struct knoll_entry *first = region_entry(run->region, run->index);
+    const struct knoll_entry *last = region_entry(run->region, run->index + run->length - 1);
+    assert_int_equal(entry_kind(first), RUN_FREE);
+    assert_int_equal(entry_length(first), run->length);
+    assert_true(knoll_pages_placed_well(run->region, run->index, run->length));
+    if (!CLASSIC) {
+        assert_int_equal(entry_kind(last), RUN_FREE);
+        assert_int_equal(entry_length(last), run->length);
+    }
+    for (uint32_t i = run->index + 1; i + (CLASSIC ? 0 : 1) < run->index + run->length; i++)
+        assert_int_equal(entry_kind(region_entry(run->region, i)), RUN_NONE);
+    place_in_list(run);
+}
+
+static void verify(void)
+{
+    uint32_t listed = 0, in_order[KNOLL_RUN_ORDERS] = {0};
+    expect_free_runs();
+    for (uint32_t i = 0; i < expected_count; i++) {
+        const struct run *run = &expected[i];
+        verify_free_run(run);
+        for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
+            in_order[order] += run->length >> order == 1;
+        if (i > 0 && run[-1].region == run->region && run[-1].index + run[-1].length == run->index)
+            assert_false(knoll_pages_unmerged(run->region, run[-1].index, run[-1].length, run->length));
+    }
+    for (uint32_t i = 0; i < KNOLL_LIST_COUNT; i++) {
+        assert_true((heap.lists_filled >> i & 1) == (heap.list[i] != NOWHERE));
+        for (uint32_t number = heap.list[i]; number != NOWHERE; listed++)
+            number = entry_of(&heap, number)->next;
+    }
+    assert_int_equal(listed, expected_count);
+    for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
+        assert_int_equal(heap.free_runs[order], in_order[order]);
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
+/* ---- Holding and letting go, with the accounts that knoll_check knows ---- */
+
+static void mark(const struct run *run, bool as_held)
+{
+    for (uint32_t i = run->index; i < run->index + run->length; i++) {
+        assert_true(is_held[run->region->own.kind_prev][i] != as_held);
+        is_held[run->region->own.kind_prev][i] = as_held;
+    }
+}
+
+static void account(uint32_t length, uint32_t less)
+{
+    heap.large_bytes += (length - (size_t)less) * UNIT;
+    heap.used = heap.large_bytes;
+    heap.peak = heap.total;
+}
+
+static void hold(uint32_t number, uint32_t length)
+{
+    struct run run = {region_of_number(&heap, number), number & INDEX_MASK, length};
+    assert_true(all_free(run.region, run.index, length));
+    for (uint32_t i = run.index; i < run.index + length; i++)
+        assert_int_equal(entry_kind(region_entry(run.region, i)), RUN_NONE);
+    mark(&run, true);
+    struct knoll_entry *entry = region_entry(run.region, run.index);
+    entry->word = length;
+    entry_set(entry, RUN_LARGE, NOWHERE);
+    heap.large_blocks++;
+    account(length, 0);
+    held[held_count++] = run;
+}
+
+static void let_go(uint32_t which)
+{
+    struct run run = held[which];
+    held[which] = held[--held_count];
+    mark(&run, false);
+    entry_set(region_entry(run.region, run.index), RUN_NONE, NOWHERE);
+    heap.large_blocks--;
+    account(0, run.length);
+
+    uint32_t merged = 0;
+    expect_free_runs();
+    for (uint32_t i = 0; i < expected_count; i++)
+        if (expected[i].region == run.region && run.index - expected[i].index < expected[i].length)
+            merged = expected[i].length;
+    assert_int_equal(knoll_pages_merged_length(&heap, number_of(&run), run.length), merged);
+    knoll_pages_give(&heap, number_of(&run), run.length);
+    verify();
+}
+
+/* ---- What each call may answer ---- */
+
+/* The first unit of the run that is aligned; alignment in units, counted from address 0. */
+static uint32_t aligned_index(const struct run *run, uint32_t alignment)
+{
+    uint32_t index = run->index;
+    while (unit_in_space(run->region, index) % alignment != 0)
+        index++;
+    return index;
+}
+
+static bool has_room(const struct run *run, uint32_t length, uint32_t alignment)
+{
+    uint32_t index = aligned_index(run, alignment);
+    return index < run->index + run->length && run->index + run->length - index >= length;
+}
+
+/* A refusal is right if no run has room: but in compact one may be missed behind others of the same list. */
+static void expect_refusal(uint32_t length, uint32_t alignment)
+{
+    for (uint32_t i = 0; i < expected_count; i++) {
+        if (!has_room(&expected[i], length, alignment))
+            continue;
+        assert_false(CLASSIC);
+        assert_true(place_in_list(&expected[i]) >= PROBES);
+        assert_true(expected[i].length < length + alignment - 1 + (length + alignment) / 4);
+    }
+}
+
+/* The run must have been cut from the low end of one that was the best, or in compact from the best list. */
+static void expect_good_fit(uint32_t number, uint32_t length)
+{
+    uint32_t from = 0; /* the length of the run it was cut from */
+    for (uint32_t i = 0; i < expected_count; i++)
+        if (number_of(&expected[i]) == number)
+            from = expected[i].length;
+    assert_true(from >= length);
+    /* Runs of the request's own list count just if the request is the shortest length of that list. */
+    bool all_suffice = length == 1 || knoll_pages_list(length - 1) < knoll_pages_list(length);
+    for (uint32_t i = 0; i < expected_count; i++) {
+        unsigned list = knoll_pages_list(expected[i].length);
+        if (expected[i].length >= length && (all_suffice || list > knoll_pages_list(length)))
+            assert_true(list >= knoll_pages_list(from));
+    }
+}
+
+static bool take(uint32_t units, uint32_t alignment)
+{
+    size_t length = knoll_pages_round(units, alignment);
+    uint32_t number = knoll_pages_take(&heap, (uint32_t)length, alignment);
+    if (number == NOWHERE) {
+        expect_refusal((uint32_t)length, alignment);
+        return false;
+    }
+    assert_int_equal(unit_in_space(region_of_number(&heap, number), number & INDEX_MASK) % alignment, 0);
+    if (alignment == 1)
+        expect_good_fit(number, (uint32_t)length);
+    hold(number, (uint32_t)length);
+    return true;
+}
+
+/* The longest free run; in compact one of the same list will do. */
+static bool take_most(uint32_t least, uint32_t units)
+{
+    uint32_t wanted = (uint32_t)knoll_pages_round(units, 1);
+    uint32_t length = wanted, longest = 0;
+    for (uint32_t i = 0; i < expected_count; i++)
+        longest = expected[i].length > longest ? expected[i].length : longest;
+    uint32_t number = knoll_pages_take_most(&heap, least, &length);
+    if (number == NOWHERE) {
+        assert_true(longest < least);
+        assert_int_equal(length, wanted);
+        return false;
+    }
+    assert_true(length >= least && length <= wanted);
+    if (longest < wanted)
+        assert_int_equal(knoll_pages_list(length), knoll_pages_list(longest));
+    else if (length < wanted)
+        expect_refusal(wanted, 1);
+    expect_good_fit(number, length);
+    hold(number, length);
+    return true;
+}
+
+static void resize(uint32_t which, uint32_t units)
+{
+    struct run *run = &held[which];
+    uint32_t wanted = (uint32_t)knoll_pages_round(units, 1);
+    bool aligned = !CLASSIC || unit_in_space(run->region, run->index) % wanted == 0;
+    bool possible =
+        wanted <= run->length || (aligned && all_free(run->region, run->index + run->length, wanted - run->length));
+    assert_true(knoll_pages_resize(&heap, number_of(run), run->length, wanted) == possible);
+    if (possible) {
+        mark(run, false);
+        account(wanted, run->length);
+        run->length = wanted;
+        mark(run, true);
+        region_entry(run->region, run->index)->word = wanted;
+    }
+    verify();
+}
+
+/* What is said to be the longest can be had, and nothing longer. */
+static void the_longest(void)
+{
+    uint32_t longest = knoll_pages_longest(&heap);
+    assert_true(longest != 0 || expected_count == 0);
+    assert_true(longest == 0 || take(longest, 1));
+    if (longest != 0) {
+        verify();
+        let_go(held_count - 1);
+    }
+    size_t longer = knoll_pages_round((size_t)longest + 1, 1);
+    assert_int_equal(knoll_pages_take(&heap, (uint32_t)longer, 1), NOWHERE);
+}
+
+/* ---- Heaps and histories ---- */
+
+static void make_regions(void)
+{
+    static const struct {
+        size_t start, pages;
+    } places[REGIONS] = {{KIB(300), 61}, {KIB(36), 13}, {KIB(1028), 150}};
+    memset(&heap, 0, sizeof heap);
+    memset(is_held, 0, sizeof is_held);
+    held_count = 0;
+    unsigned char *start = arena_at(KIB(512), 0);
+    for (uint32_t i = 0; i < REGIONS && i < KNOLL_REGIONS_MAX; i++)
+        knoll_pages_add(&heap, knoll_region_make(&heap, start + places[i].start, places[i].pages * KNOLL_PAGE));
+    verify();
+}
+
+static void step(struct random *random, uint32_t tendency)
+{
+    uint32_t what = random_below(random, 16);
+    uint32_t units = 1 + random_below(random, 1u << random_below(random, 8));
+    if (what < tendency && held_count < HELD_MOST) {
+        uint32_t alignment = what % 2 == 0 ? 1 : 1u << random_below(random, 7);
+        uint32_t least = CLASSIC ? 1u << random_below(random, 3) : 1 + random_below(random, 4);
+        if (what == 0 ? take_most(least, units > least ? units : least) : take(units, alignment))
+            verify();
+    } else if (what == 14 && held_count > 0) {
+        resize(random_below(random, held_count), units);
+    } else if (what == 15) {
+        the_longest();
+    } else if (held_count > 0) {
+        let_go(random_below(random, held_count));
+    }
+}
+
+static void random_histories(void **state)
+{
+    struct random random = random_from(KNOLL_TEST_SEED);
+    (void)state;
+    make_regions();
+    struct run fresh[UNITS_MOST];
+    uint32_t fresh_count = expected_count;
+    memcpy(fresh, expected, sizeof expected);
+    for (uint32_t i = 0; i < STEPS; i++)
+        step(&random, i % 400 < 250 ? 12 : 5);
+    while (held_count > 0)
+        let_go(held_count - 1);
+    assert_int_equal(expected_count, fresh_count);
+    assert_memory_equal(fresh, expected, fresh_count * sizeof fresh[0]);
+}
+
+/* Every length of a run that is taken from fresh memory, and given back. */
+static void every_length(void **state)
+{
+    (void)state;
+    make_regions();
+    for (uint32_t units = 1; units < UNITS_MOST; units += 1 + units / 16) {
+        for (uint32_t alignment = 1; alignment <= 64; alignment *= 2) {
+            if (take(units, alignment)) {
+                verify();
+                let_go(0);
+            }
+        }
+    }
+}
+
+/* Halves of a free run must be found to be unmerged; halves of two runs side by side, in classic, must not. */
+static void unmerged_runs(void **state)
+{
+    (void)state;
+    make_regions();
+    for (uint32_t i = 0; i < expected_count; i++) {
+        const struct run *run = &expected[i];
+        uint32_t quarter = run->length / 4;
+        if (quarter == 0)
+            continue;
+        assert_true(knoll_pages_unmerged(run->region, run->index, quarter, quarter));
+        assert_true(knoll_pages_unmerged(run->region, run->index, 2 * quarter, 2 * quarter));
+        assert_true(knoll_pages_unmerged(run->region, run->index + quarter, quarter, quarter) == !CLASSIC);
+        assert_true(knoll_pages_unmerged(run->region, run->index, quarter, 2 * quarter) == !CLASSIC);
+        assert_false(knoll_pages_unmerged(run->region, run->index, 0, quarter));
+        if (CLASSIC) {
+            assert_false(knoll_pages_placed_well(run->region, run->index + quarter, 2 * quarter));
+            assert_false(knoll_pages_placed_well(run->region, run->index, 3 * quarter));
+        } else {
+            assert_false(knoll_pages_placed_well(run->region, run->index, run->length - 1));
+            assert_false(knoll_pages_placed_well(run->region, run->index + 1, run->length - 1));
+            assert_true(knoll_pages_unmerged(run->region, run->index, 1, 1));
+        }
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(unmerged_runs),
+    cmocka_unit_test(every_length),
+    cmocka_unit_test(random_histories),
+};
+
+CHECK_MAIN(tests)
