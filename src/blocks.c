@@ -20,6 +20,19 @@ static enum knoll_fault fault_in_slab(const struct slab_place *place, uint32_t o
     return index < place->slab[1].slab.touched ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
 }
 
+bool knoll_block_find_large(struct knoll_region *region, const void *address, struct block *block)
+{
+    uintptr_t offset = region_offset(region, address);
+    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+    const struct knoll_entry *entry = region_entry(region, unit);
+    if (entry_kind(entry) != RUN_LARGE || (offset & (UNIT - 1)) != 0)
+        return false;
+    block->place.slab = NULL;
+    block->place.number = region_unit_number(region, unit);
+    block->size = (size_t)entry_length(entry) << KNOLL_UNIT_SHIFT;
+    return true;
+}
+
 enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address)
 {
     struct knoll_region *region = region_of_address(heap, address);

@@ -13,25 +13,19 @@ struct block {
     size_t size;             /* usable bytes */
 };
 
+/* Finds the large block that starts at this address; false if none does. */
+bool knoll_block_find_large(struct knoll_region *region, const void *address, struct block *block);
+
 /* Finds the block that is held at this address; false if none is. O(1). */
 static inline bool block_find(const struct knoll_heap *heap, const void *address, struct block *block)
 {
     struct knoll_region *region = region_of_address(heap, address);
     if (region == NULL)
         return false;
-    uintptr_t offset = region_offset(region, address);
-    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
-    const struct knoll_entry *entry = region_entry(region, unit);
-    if (entry_kind(entry) == RUN_LARGE && (offset & (UNIT - 1)) == 0) {
-        block->place.slab = NULL;
-        block->place.number = region_unit_number(region, unit);
-        block->size = (size_t)entry_length(entry) << KNOLL_UNIT_SHIFT;
-        return true;
-    }
-    if (!slab_find(region, address, &block->place) || slab_holds_free(&block->place))
-        return false;
+    if (!slab_find(region, address, &block->place))
+        return knoll_block_find_large(region, address, block);
     block->size = slab_class(block->place.slab)->size;
-    return true;
+    return !slab_holds_free(&block->place);
 }
 
 /* Which fault an address is at which no block is held: slow, O(units) where it is far inside a run. */

@@ -119,13 +119,14 @@ static enum invariant check_slab(const struct knoll_heap *heap, struct knoll_reg
     const struct knoll_entry *slab = region_entry(region, index);
     unsigned size_class = slab[1].slab.size_class;
     unsigned capacity = slab[1].slab.capacity;
-    if (size_class >= KNOLL_CLASS_COUNT || capacity > 64 || (slab->word & ~slab_all_free(slab)) != 0)
+    if (size_class >= KNOLL_CLASS_COUNT || capacity > 64 || slab[1].all != bits_low(capacity) ||
+        (slab->word & ~slab[1].all) != 0)
         return SLAB_FORM;
     if (slab_length(slab) > knoll_classes[size_class].units ||
         slab_length(slab) < knoll_classes[size_class].least_units ||
         capacity != class_blocks_in(&knoll_classes[size_class], slab_length(slab)))
         return SLAB_FORM;
-    uint64_t held = slab_all_free(slab) & ~slab->word;
+    uint64_t held = slab[1].all & ~slab->word;
     if (slab[1].slab.touched > capacity || (held != 0 && bits_highest(held) >= slab[1].slab.touched))
         return SLAB_FORM;
     if (held == 0 && region_unit_number(region, index) != heap->spare_slab)
@@ -139,11 +140,10 @@ static enum invariant check_slab(const struct knoll_heap *heap, struct knoll_reg
 }
 
 /* Whether the slab map has the bit of this unit, if a slab starts there, and no bit of the run's other units. */
-static bool map_agrees(struct knoll_region *region, uint32_t index, uint32_t length, bool is_slab)
+static bool map_agrees(const struct knoll_region *region, uint32_t index, uint32_t length, bool is_slab)
 {
-    const uint64_t *map = region_slab_map(region);
     for (uint32_t i = index; i < index + length; i++)
-        if ((map[i >> 6] >> (i & 63) & 1) != (is_slab && i == index))
+        if ((*region_slab_map(region, i) >> (i & 63) & 1) != (is_slab && i == index))
             return false;
     return true;
 }

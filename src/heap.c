@@ -93,7 +93,7 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
         block = knoll_large_take(heap, alignment, size);
         usable = knoll_large_length(alignment, size) << KNOLL_UNIT_SHIFT;
     } else {
-        block = knoll_slab_take(heap, size_class);
+        block = slab_take(heap, size_class);
         usable = knoll_classes[size_class].size;
     }
     if (block == NULL)
@@ -115,7 +115,17 @@ void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size
 
 void *knoll_malloc(struct knoll_heap *heap, size_t size)
 {
-    return knoll_aligned_alloc(heap, 1, size);
+    unsigned size_class = class_for(1, size);
+    if (size_class == CLASS_LARGE)
+        return knoll_aligned_alloc(heap, 1, size);
+    void *block = slab_take(heap, size_class);
+    if (block == NULL) {
+        heap->failures++;
+        return NULL;
+    }
+    heap->allocations++;
+    account_used(heap, knoll_classes[size_class].size);
+    return block;
 }
 
 void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
@@ -137,14 +147,27 @@ static void give(struct knoll_heap *heap, const struct block *block)
     if (block->place.slab == NULL)
         knoll_large_give(heap, block->place.number);
     else
-        knoll_slab_give(heap, &block->place);
+        slab_give(heap, &block->place);
 }
 
-void knoll_free(struct knoll_heap *heap, void *block)
+/* Frees what is no slab's block: a large block, or a fault. */
+static void free_other(struct knoll_heap *heap, void *block)
 {
     struct block found;
     if (block != NULL && find_or_report(heap, block, &found))
         give(heap, &found);
+}
+
+void knoll_free(struct knoll_heap *heap, void *block)
+{
+    struct slab_place place;
+    struct knoll_region *region = region_of_address(heap, block);
+    if (region != NULL && slab_find(region, block, &place) && !slab_holds_free(&place)) {
+        heap->used -= slab_class(place.slab)->size;
+        slab_give(heap, &place);
+    } else {
+        free_other(heap, block);
+    }
 }
 
 void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)

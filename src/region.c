@@ -69,7 +69,7 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     uint32_t count = (uint32_t)(units - taken + 1);
     uint32_t number = heap->region_count++;
     struct knoll_region *region = start;
-    __builtin_memset(start, 0, table_bytes(count));
+    __builtin_memset(start, 0, taken << KNOLL_UNIT_SHIFT);
     region->own.base = (unsigned char *)start + ((taken - 1) << KNOLL_UNIT_SHIFT);
     region->own.count = count;
     region->own.kind_prev = number;

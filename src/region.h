@@ -3,10 +3,10 @@
  * A region is one span of memory given to the heap. It is cut into units; its tables lie in its first ones:
  *
  *     region                                                              base    base + UNIT
- *     |   entry 0   |  entry of unit 1  |   ...   |  of unit count-1  | slab map |       unit 1       |  unit 2 ...
- *     |-------------|-------------------|-- ... --|-------------------|----------|--------------------|-------
- *      the region's                                                    1 bit/unit  handed out from here
- *      own state
+ *     |   entry 0   |  entry of unit 1  |   ...   |  of unit count-1  | slack | map |       unit 1       |  unit 2 ...
+ *     |-------------|-------------------|-- ... --|-------------------|-------|-----|--------------------|-------
+ *      the region's                                                        1 bit/unit,  handed out from here
+ *      own state                                                           growing down
  *
  * Units are numbered such that unit 1 is the first that is handed out. Unit 0 is the last of those that hold tables;
  * its entry is never needed, so it holds what is known of the region instead.
@@ -57,6 +57,7 @@ enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3 };
 struct knoll_entry {
     union {
         uint64_t word;
+        uint64_t all;        /* in a slab's second entry: the word when no block is held, one bit a block */
         unsigned char *base; /* in entry 0: the address of unit 0 */
     };
     union {
@@ -119,10 +120,11 @@ static inline struct knoll_entry *entry_of(const struct knoll_heap *heap, uint32
     return region_entry(region_of_number(heap, number), number & INDEX_MASK);
 }
 
-/* Bit i of the slab map is set just if unit i is the first of a slab. */
-static inline uint64_t *region_slab_map(struct knoll_region *region)
+/* The word of the slab map that has the bit of this unit: set just if the unit is the first of a slab. The words lie
+ * before unit 1 and go downwards, so that the first one's place does not depend on how many there are. */
+static inline uint64_t *region_slab_map(const struct knoll_region *region, uint32_t index)
 {
-    return &region_entry(region, region->own.count)->word;
+    return (uint64_t *)((uintptr_t)region->own.base + UNIT) - 1 - (index >> 6);
 }
 
 static inline unsigned char *unit_address(const struct knoll_heap *heap, uint32_t number)
@@ -155,15 +157,15 @@ static inline struct knoll_region *region_of_address(const struct knoll_heap *he
 
 /* The first unit of the last slab that starts at or before this unit, if it starts in the same or the preceding
  * word of the map; NOWHERE if none does. A slab is at most 64 units long, so its own start is always seen. */
-static inline uint32_t region_slab_before(struct knoll_region *region, uint32_t index)
+static inline uint32_t region_slab_before(const struct knoll_region *region, uint32_t index)
 {
-    const uint64_t *word = region_slab_map(region) + (index >> 6);
+    const uint64_t *word = region_slab_map(region, index);
     uint64_t starts = *word << (63 - (index & 63));
     if (starts != 0)
         return index - 63 + bits_highest(starts);
-    if (index < 64 || word[-1] == 0)
+    if (index < 64 || word[1] == 0)
         return NOWHERE;
-    return (index & ~63u) - 64 + bits_highest(word[-1]);
+    return (index & ~63u) - 64 + bits_highest(word[1]);
 }
 
 /* ---- Lists: doubly linked through the entries of FREE runs and of SLABs; a head is a unit number in the heap ---- */
@@ -177,6 +179,15 @@ static inline void list_push(struct knoll_heap *heap, uint32_t *head, struct kno
     if (next != NOWHERE)
         entry_set(entry_of(heap, next), kind, number);
     *head = number;
+}
+
+/* Takes the first entry, this one, out. */
+static inline void list_pop(struct knoll_heap *heap, uint32_t *head, const struct knoll_entry *entry,
+                            enum run_kind kind)
+{
+    *head = entry->next;
+    if (entry->next != NOWHERE)
+        entry_set(entry_of(heap, entry->next), kind, NOWHERE);
 }
 
 static inline void list_remove(struct knoll_heap *heap, uint32_t *head, struct knoll_entry *entry, enum run_kind kind)

@@ -28,7 +28,7 @@ _Static_assert(KNOLL_SLAB_MAXIMUM <= 64 * UNIT, "a slab's start is looked for in
 static void mark_start(struct knoll_heap *heap, uint32_t number)
 {
     uint32_t index = number & INDEX_MASK;
-    region_slab_map(region_of_number(heap, number))[index >> 6] ^= bit(index & 63);
+    *region_slab_map(region_of_number(heap, number), index) ^= bit(index & 63);
 }
 
 static void give_slab(struct knoll_heap *heap, uint32_t number)
@@ -51,7 +51,7 @@ bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
     if (heap->spare_slab == NOWHERE)
         return false;
     const struct knoll_entry *slab = entry_of(heap, heap->spare_slab);
-    return slab->word == slab_all_free(slab);
+    return slab_is_empty(slab);
 }
 
 static bool give_spare(struct knoll_heap *heap)
@@ -71,8 +71,7 @@ uint32_t knoll_slab_take_run(struct knoll_heap *heap, uint32_t length, uint32_t 
     return number;
 }
 
-/* Adds a slab to a class that has no free block. */
-static bool grow(struct knoll_heap *heap, unsigned size_class)
+bool knoll_slab_grow(struct knoll_heap *heap, unsigned size_class)
 {
     const struct knoll_class *properties = &knoll_classes[size_class];
     uint32_t length = properties->units;
@@ -91,7 +90,7 @@ static bool grow(struct knoll_heap *heap, unsigned size_class)
     struct knoll_class_state *state = &heap->size_class[size_class];
     struct knoll_entry *slab = entry_of(heap, number);
     slab->word = bits_low(capacity);
-    slab[1].word = 0;
+    slab[1].all = bits_low(capacity);
     slab[1].slab.size_class = (uint8_t)size_class;
     slab[1].slab.capacity = (uint8_t)capacity;
     slab[1].slab.touched = 0;
@@ -104,34 +103,10 @@ static bool grow(struct knoll_heap *heap, unsigned size_class)
     return true;
 }
 
-void *knoll_slab_take(struct knoll_heap *heap, unsigned size_class)
+void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    if (state->partial == NOWHERE && !grow(heap, size_class))
-        return NULL;
-
-    uint32_t number = state->partial;
-    struct knoll_entry *slab = entry_of(heap, number);
-    unsigned index = bits_lowest(slab->word);
-    slab->word &= slab->word - 1;
-    if (slab->word == 0)
-        list_remove(heap, &state->partial, slab, RUN_SLAB);
-    if (index >= slab[1].slab.touched)
-        slab[1].slab.touched = (uint8_t)(index + 1);
-    state->used++;
-    return unit_address(heap, number) + (size_t)index * knoll_classes[size_class].size;
-}
-
-void knoll_slab_give(struct knoll_heap *heap, const struct slab_place *place)
-{
-    struct knoll_entry *slab = place->slab;
-    struct knoll_class_state *state = &heap->size_class[slab[1].slab.size_class];
-    if (slab->word == 0)
-        list_push(heap, &state->partial, slab, place->number, RUN_SLAB);
-    slab->word |= bit(place->index);
-    state->used--;
-    if (slab->word == slab_all_free(slab) && heap->spare_slab != place->number) {
+    if (heap->spare_slab != number) {
         give_spare(heap);
-        heap->spare_slab = place->number;
+        heap->spare_slab = number;
     }
 }

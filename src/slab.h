@@ -18,10 +18,10 @@ static inline const struct knoll_class *slab_class(const struct knoll_entry *sla
     return &knoll_classes[slab[1].slab.size_class];
 }
 
-/* The word of a slab of which no block is held. */
-static inline uint64_t slab_all_free(const struct knoll_entry *slab)
+/* Whether no block of the slab is held. */
+static inline bool slab_is_empty(const struct knoll_entry *slab)
 {
-    return bits_low(slab[1].slab.capacity);
+    return slab->word == slab[1].all;
 }
 
 static inline uint32_t slab_length(const struct knoll_entry *slab)
@@ -48,11 +48,43 @@ static inline bool slab_holds_free(const struct slab_place *place)
     return (place->slab->word >> place->index & 1) != 0;
 }
 
+/* Adds a slab to a class that has no free block; false if memory does not suffice. */
+bool knoll_slab_grow(struct knoll_heap *heap, unsigned size_class);
+
+/* Makes this slab, of which no block is held any more, the one kept in hand. */
+void knoll_slab_keep(struct knoll_heap *heap, uint32_t number);
+
 /* Takes a block of this class, growing it by a slab if need be; NULL if memory does not suffice. */
-void *knoll_slab_take(struct knoll_heap *heap, unsigned size_class);
+static inline void *slab_take(struct knoll_heap *heap, unsigned size_class)
+{
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    if (state->partial == NOWHERE && !knoll_slab_grow(heap, size_class))
+        return NULL;
+
+    uint32_t number = state->partial;
+    struct knoll_entry *slab = entry_of(heap, number);
+    unsigned index = bits_lowest(slab->word);
+    slab->word &= slab->word - 1;
+    if (slab->word == 0)
+        list_pop(heap, &state->partial, slab, RUN_SLAB);
+    if (index >= slab[1].slab.touched)
+        slab[1].slab.touched = (uint8_t)(index + 1);
+    state->used++;
+    return unit_address(heap, number) + (size_t)index * knoll_classes[size_class].size;
+}
 
 /* Gives back a block that a caller holds. */
-void knoll_slab_give(struct knoll_heap *heap, const struct slab_place *place);
+static inline void slab_give(struct knoll_heap *heap, const struct slab_place *place)
+{
+    struct knoll_entry *slab = place->slab;
+    struct knoll_class_state *state = &heap->size_class[slab[1].slab.size_class];
+    if (slab->word == 0)
+        list_push(heap, &state->partial, slab, place->number, RUN_SLAB);
+    slab->word |= bit(place->index);
+    state->used--;
+    if (slab_is_empty(slab))
+        knoll_slab_keep(heap, place->number);
+}
 
 /* Takes a run as knoll_pages_take does, giving back the slab kept in hand rather than failing. */
 uint32_t knoll_slab_take_run(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
