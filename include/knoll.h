@@ -146,8 +146,8 @@ void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t align
 
 /* ---- Asking ---- */
 
-/* The usable size of the block that such a request would be given, were there memory; 0 where no heap could serve it.
- */
+/* The usable size of the block that such a request would be given, were there memory; 0 for an alignment that is no
+ * power of two, and for a size beyond the largest region that a heap can have. */
 size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size);
 
 /* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. */

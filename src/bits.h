@@ -11,12 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef KNOLL_COUNTS_IN_SOFTWARE
 #if defined(__riscv) && !defined(__riscv_zbb)
 #define KNOLL_COUNTS_IN_SOFTWARE 1
 #elif defined(__arm__) && !defined(__ARM_FEATURE_CLZ)
 #define KNOLL_COUNTS_IN_SOFTWARE 1
 #else
 #define KNOLL_COUNTS_IN_SOFTWARE 0
+#endif
 #endif
 
 #if KNOLL_COUNTS_IN_SOFTWARE

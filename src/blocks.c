@@ -74,7 +74,7 @@ bool knoll_block_fits(const struct knoll_heap *heap, const void *address, const 
                                            : (block->place.slab[1].slab.alignment & SLAB_LOOSE) != 0;
     if (!is_power_of_two(alignment) || ((uintptr_t)address & (alignment - 1)) != 0)
         return false;
-    size_t kept = block_alignment(heap, address, block);
+    size_t kept = block_alignment(heap, block);
     return serves(block, alignment, size) || (kept > alignment && serves(block, kept, size)) ||
            (loose && size <= block->size);
 }

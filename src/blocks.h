@@ -31,15 +31,13 @@ static inline bool block_find(const struct knoll_heap *heap, const void *address
 /* Which fault an address is at which no block is held: slow, O(units) where it is far inside a run. */
 enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address);
 
-/* The alignment that the block must keep when it is moved: for a run what it was asked for with; for a slab's block
- * what it has, up to the most that any block of its slab was asked for with, because the tables hold no more. */
-static inline size_t block_alignment(const struct knoll_heap *heap, const void *address, const struct block *block)
+/* The alignment that the block must keep when it is moved: for a run what it was asked for with; for a slab's block the
+ * most that any block of its slab was asked for with, which all of them have, because the tables hold no more. */
+static inline size_t block_alignment(const struct knoll_heap *heap, const struct block *block)
 {
     if (block->place.slab == NULL)
         return large_alignment(entry_of(heap, block->place.number));
-    size_t asked = (size_t)1 << (block->place.slab[1].slab.alignment & SLAB_ALIGNMENT_MASK);
-    size_t has = (uintptr_t)address & -(uintptr_t)address;
-    return has < asked ? has : asked;
+    return (size_t)1 << (block->place.slab[1].slab.alignment & SLAB_ALIGNMENT_MASK);
 }
 
 /* Whether the block may be one that was asked for with this alignment and size. */

@@ -153,7 +153,8 @@ static bool inside_is_none(struct knoll_region *region, uint32_t index, uint32_t
 {
     for (uint32_t i = index + 1; i < index + length; i++) {
         enum run_kind kind = entry_kind(region_entry(region, i));
-        bool is_end = i == index + length - 1 && entry_kind(region_entry(region, index)) == RUN_FREE;
+        bool is_end =
+            RUN_END_IS_MARKED && i == index + length - 1 && entry_kind(region_entry(region, index)) == RUN_FREE;
         if (kind != RUN_NONE && !(is_end && kind == RUN_FREE))
             return false;
     }

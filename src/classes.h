@@ -22,7 +22,7 @@ extern const struct knoll_class knoll_classes[KNOLL_CLASS_COUNT];
 #define CLASS_LARGE KNOLL_CLASS_COUNT /* not a class: such a request is served by a run */
 
 /* The index of the block that starts `offset` bytes into a slab of this class, exact or not at all: where offset is
- * no multiple of the size the result is 2^26 or more. Multiplying by the inverse divides exactly if odd divides it, and
+ * no multiple of the size the result is 2^20 or more. Multiplying by the inverse divides exactly if odd divides it, and
  * gives more than 2^32 / odd - 1 otherwise; the rotation divides by 2^shift in the same way (Warren, Hacker's Delight,
  * 10-17). */
 static inline uint32_t class_block_at(const struct knoll_class *size_class, uint32_t offset)
@@ -69,13 +69,12 @@ static inline unsigned class_for(size_t alignment, size_t size)
 
 #endif
 
-/* How many blocks fit into a slab of this many units, at most the class's usual length. */
+/* How many blocks fit into a slab of this many units, which are at most the class's usual length. */
 static inline unsigned class_blocks_in(const struct knoll_class *size_class, uint32_t units)
 {
     if (units == size_class->units)
         return size_class->capacity;
-    uint32_t blocks = (units << KNOLL_UNIT_SHIFT) / size_class->size;
-    return blocks < 64 ? blocks : 64;
+    return (units << KNOLL_UNIT_SHIFT) / size_class->size;
 }
 
 /* The shortest slab of this many blocks. */

@@ -221,8 +221,7 @@ static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment
     if (size_class != CLASS_LARGE || size > heap->total)
         return false;
     size_t length = knoll_large_length(alignment, size);
-    if (length << KNOLL_UNIT_SHIFT != block->size &&
-        (length > heap->total >> KNOLL_UNIT_SHIFT || !resize_in_place(heap, block, length)))
+    if (length << KNOLL_UNIT_SHIFT != block->size && !resize_in_place(heap, block, length))
         return false;
     entry_of(heap, block->place.number)->word &= ~RUN_LOOSE;
     return true;
@@ -235,7 +234,7 @@ void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
         return knoll_malloc(heap, size);
     if (!find_or_report(heap, block, &found))
         return NULL;
-    size_t alignment = block_alignment(heap, block, &found);
+    size_t alignment = block_alignment(heap, &found);
     if (stays(heap, &found, alignment, size))
         return block;
 

@@ -22,9 +22,7 @@ void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size)
     if (size > heap->total || alignment > heap->total)
         return NULL;
     size_t units = alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT;
-    size_t length = knoll_large_length(alignment, size);
-    if (length > heap->total >> KNOLL_UNIT_SHIFT)
-        return NULL;
+    size_t length = knoll_large_length(alignment, size); /* less than 2 * total: fits 32 bits */
     uint32_t number = knoll_slab_take_run(heap, (uint32_t)length, (uint32_t)units);
     if (number == NOWHERE)
         return NULL;
@@ -42,8 +40,6 @@ void knoll_large_give(struct knoll_heap *heap, uint32_t number)
     uint32_t length = entry_length(run);
     heap->large_blocks--;
     heap->large_bytes -= (size_t)length << KNOLL_UNIT_SHIFT;
-    entry_set(run, RUN_NONE, NOWHERE);
-    run->word = 0;
     knoll_pages_give(heap, number, length);
     run->word |= RUN_WAS_BLOCK;
 }

@@ -21,7 +21,7 @@ bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wante
 
 static inline size_t large_alignment(const struct knoll_entry *run)
 {
-    return (size_t)1 << (run->word >> RUN_ALIGNMENT_SHIFT & 63);
+    return (size_t)1 << (run->word >> RUN_ALIGNMENT_SHIFT & (8 * sizeof(size_t) - 1));
 }
 
 #endif

@@ -21,8 +21,8 @@ size_t knoll_pages_round(size_t units, size_t alignment);
  */
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
 
-/* Takes a run of *length units, or else the longest there is, if that is no less than `least`, and says in *length how
- * long it is. Both are lengths that knoll_pages_round returns. NOWHERE if there is none. */
+/* Takes a run of *length units, or else a shorter one from the list of the longest, if that is no less than `least`,
+ * and says in *length how long it is. Both are lengths that knoll_pages_round returns. NOWHERE if there is none. */
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length);
 
 /* Gives back the run of `length` units at unit `number`, and merges it with its free neighbours. */
@@ -37,6 +37,9 @@ uint32_t knoll_pages_longest(const struct knoll_heap *heap);
 
 /* How long a free run would come about if the held run at `number` were given back. Takes from nothing. */
 uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length);
+
+/* Whether the last entry of a free run is FREE as well as its first. */
+#define RUN_END_IS_MARKED (KNOLL_PROFILE == KNOLL_COMPACT)
 
 /* The list in which a free run of this length belongs. */
 unsigned knoll_pages_list(uint32_t length);

@@ -95,8 +95,6 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
     unsigned order = bits_highest32(length);
-    if (order > ORDER_MAX)
-        return NOWHERE;
     uint64_t fitting = heap->lists_filled & ~bits_low(order);
     return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest(fitting), order);
 }

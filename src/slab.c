@@ -40,8 +40,7 @@ static void give_slab(struct knoll_heap *heap, uint32_t number)
     state->slabs--;
     state->blocks -= slab[1].slab.capacity;
     mark_start(heap, number);
-    slab[1].word = 0;
-    entry_set(&slab[1], RUN_NONE, NOWHERE);
+    slab[1].word = 0; /* or what is left of it might pass for RUN_WAS_BLOCK */
     knoll_pages_give(heap, number, length);
     slab->word |= RUN_WAS_BLOCK;
 }

@@ -62,7 +62,7 @@ static void expect_run(const void *address, size_t length, size_t alignment)
     assert_int_equal(found.size, length * UNIT);
     assert_int_equal(entry_length(run), length);
     assert_int_equal(large_alignment(run), alignment);
-    assert_int_equal(block_alignment(&heap, address, &found), alignment);
+    assert_int_equal(block_alignment(&heap, &found), alignment);
     assert_int_equal(heap.large_blocks, 1);
     assert_int_equal(heap.large_bytes, length * UNIT);
 }
@@ -205,7 +205,7 @@ static void requests_that_fit(void **state)
         if (blocks[i] == NULL)
             continue;
         struct block found = find(blocks[i]);
-        size_t kept = block_alignment(&heap, blocks[i], &found);
+        size_t kept = block_alignment(&heap, &found);
         assert_true(is_aligned(blocks[i], kept));
         for (size_t alignment = 1; alignment <= KIB(32); alignment *= 2) {
             for (size_t size = 0; size <= found.size + UNIT; size += 1 + size / 16) {

@@ -64,7 +64,7 @@ static void fresh_tables_are_empty(void **state)
             assert_int_equal(region_entry(region, unit)->word, 0);
         }
         for (uint32_t word = 0; word < (region->own.count + 63) / 64; word++)
-            assert_int_equal(region_slab_map(region)[word], 0);
+            assert_int_equal(*region_slab_map(region, 64 * word), 0);
         /* What is handed out is as it was. */
         for (size_t at = heap.tables; at < size; at++)
             if (arena[at] != 0x5A)
@@ -192,7 +192,7 @@ static uint32_t naive_slab_before(struct knoll_region *region, uint32_t index)
 {
     uint32_t first = index / 64 == 0 ? 0 : (index / 64 - 1) * 64;
     for (uint32_t i = index + 1; i > first; i--)
-        if ((region_slab_map(region)[(i - 1) / 64] & (uint64_t)1 << (i - 1) % 64) != 0)
+        if ((*region_slab_map(region, i - 1) & (uint64_t)1 << (i - 1) % 64) != 0)
             return i - 1;
     return NOWHERE;
 }
@@ -206,7 +206,7 @@ static void the_slab_before(void **state)
         struct knoll_region *region = make_region(arena, MIB(2));
         for (uint32_t i = random_below(&random, 300); i > 0; i--) {
             uint32_t unit = 1 + random_below(&random, region->own.count - 1);
-            region_slab_map(region)[unit / 64] |= (uint64_t)1 << unit % 64;
+            *region_slab_map(region, unit) |= (uint64_t)1 << unit % 64;
         }
         for (uint32_t index = 0; index < region->own.count; index++)
             assert_int_equal(region_slab_before(region, index), naive_slab_before(region, index));

@@ -32,7 +32,7 @@ static struct slab_place find(const void *address)
 static void take_all_of(unsigned size_class, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        blocks[i] = knoll_slab_take(&heap, size_class);
+        blocks[i] = slab_take(&heap, size_class);
         assert_non_null(blocks[i]);
     }
 }
@@ -41,7 +41,7 @@ static void give(const void *block)
 {
     struct slab_place place = find(block);
     assert_false(slab_holds_free(&place));
-    knoll_slab_give(&heap, &place);
+    slab_give(&heap, &place);
     assert_true(slab_holds_free(&place));
 }
 
@@ -69,7 +69,7 @@ static void a_slab_of_the_usual_length(void **state)
         assert_true(counts->used == properties->capacity && counts->partial == NOWHERE);
         assert_true(CLASSIC || knoll_pages_longest(&heap) == before - properties->units);
 
-        assert_non_null(knoll_slab_take(&heap, i)); /* the next one needs another slab */
+        assert_non_null(slab_take(&heap, i)); /* the next one needs another slab */
         assert_int_equal(counts->slabs, 2);
         assert_int_equal(counts->blocks, 2 * properties->capacity);
         assert_true(counts->partial != NOWHERE && counts->partial != place.number);
@@ -99,7 +99,7 @@ static void a_slab_of_what_there_is(void **state)
         for (uint32_t units = 1; units <= properties->units + 2u; units++) {
             if (!narrow(units))
                 continue;
-            unsigned char *block = knoll_slab_take(&heap, i);
+            unsigned char *block = slab_take(&heap, i);
             assert_true((block != NULL) == (units >= properties->least_units));
             if (block == NULL) {
                 assert_int_equal(knoll_pages_longest(&heap), units);
@@ -113,7 +113,7 @@ static void a_slab_of_what_there_is(void **state)
             const struct knoll_entry *slab = find(block).slab;
             assert_int_equal(slab[1].slab.capacity, capacity);
             assert_int_equal(slab_length(slab), length);
-            assert_int_equal(slab_all_free(slab), slab->word | 1);
+            assert_int_equal(slab[1].all, slab->word | 1);
             assert_int_equal(slab->word & 1, 0);
             assert_int_equal(heap.size_class[i].blocks, capacity);
             for (size_t at = capacity * properties->size; at < length * UNIT; at++)
@@ -122,7 +122,7 @@ static void a_slab_of_what_there_is(void **state)
             assert_true((knoll_pages_longest(&heap) != 0) == (length < units));
             assert_true(CLASSIC || knoll_pages_longest(&heap) == units - length);
             for (unsigned more = 1; more < capacity; more++)
-                assert_non_null(knoll_slab_take(&heap, i));
+                assert_non_null(slab_take(&heap, i));
             assert_int_equal(slab->word, 0);
             assert_int_equal(heap.size_class[i].slabs, 1);
         }
@@ -143,8 +143,8 @@ static void lowest_free_block_first(void **state)
                 continue;
             give(blocks[a]);
             give(blocks[b]);
-            assert_ptr_equal(knoll_slab_take(&heap, i), blocks[a < b ? a : b]);
-            assert_ptr_equal(knoll_slab_take(&heap, i), blocks[a < b ? b : a]);
+            assert_ptr_equal(slab_take(&heap, i), blocks[a < b ? a : b]);
+            assert_ptr_equal(slab_take(&heap, i), blocks[a < b ? b : a]);
             assert_int_equal(heap.size_class[i].partial, NOWHERE);
         }
         assert_int_equal(heap.size_class[i].used, capacity);
@@ -160,7 +160,7 @@ static void the_slab_kept_in_hand(void **state)
         unsigned other = (i + 1) % KNOLL_CLASS_COUNT;
         make_wide();
         assert_false(knoll_slab_spare_is_empty(&heap));
-        unsigned char *block = knoll_slab_take(&heap, i);
+        unsigned char *block = slab_take(&heap, i);
         uint32_t number = find(block).number;
         assert_false(knoll_slab_spare_is_empty(&heap));
         give(block);
@@ -168,7 +168,7 @@ static void the_slab_kept_in_hand(void **state)
         assert_true(knoll_slab_spare_is_empty(&heap));
         assert_int_equal(heap.size_class[i].slabs, 1);
 
-        assert_ptr_equal(knoll_slab_take(&heap, i), block); /* used again, and still the one in hand */
+        assert_ptr_equal(slab_take(&heap, i), block); /* used again, and still the one in hand */
         assert_false(knoll_slab_spare_is_empty(&heap));
         assert_int_equal(heap.spare_slab, number);
         give(block);
@@ -180,7 +180,7 @@ static void the_slab_kept_in_hand(void **state)
         assert_int_equal(heap.size_class[i].slabs, 1);
         knoll_pages_give(&heap, run, 1);
 
-        unsigned char *next = knoll_slab_take(&heap, other);
+        unsigned char *next = slab_take(&heap, other);
         uint32_t next_number = find(next).number;
         give(next); /* takes its place, and it goes back */
         assert_int_equal(heap.spare_slab, next_number);
@@ -203,16 +203,16 @@ static void the_slab_in_hand_serves_others(void **state)
         unsigned other = i == 0 ? KNOLL_CLASS_COUNT - 1 : 0;
         if (!narrow(units))
             continue;
-        give(knoll_slab_take(&heap, i));
+        give(slab_take(&heap, i));
         uint32_t run = knoll_slab_take_run(&heap, units, 1);
         assert_true(run != NOWHERE);
         assert_int_equal(heap.spare_slab, NOWHERE);
         assert_int_equal(heap.size_class[i].slabs, 0);
         knoll_pages_give(&heap, run, units);
 
-        give(knoll_slab_take(&heap, i));
+        give(slab_take(&heap, i));
         bool fits = knoll_classes[other].least_units <= units;
-        unsigned char *block = knoll_slab_take(&heap, other);
+        unsigned char *block = slab_take(&heap, other);
         assert_true((block != NULL) == fits);
         assert_int_equal(heap.size_class[i].slabs, 0); /* a request failed, so it went back */
         assert_int_equal(heap.size_class[other].slabs, fits);
@@ -232,7 +232,7 @@ static void partial_slabs(void **state)
         first = blocks[capacity - 1];
         take_all_of(i, capacity);
         second = blocks[0];
-        third = knoll_slab_take(&heap, i);
+        third = slab_take(&heap, i);
         assert_int_equal(counts->partial, find(third).number);
         give(first);
         assert_int_equal(counts->partial, find(first).number);
@@ -240,9 +240,9 @@ static void partial_slabs(void **state)
         assert_int_equal(counts->partial, find(second).number);
         assert_int_equal(entry_of(&heap, counts->partial)->next, find(first).number);
         assert_int_equal(entry_of(&heap, find(first).number)->next, find(third).number);
-        assert_ptr_equal(knoll_slab_take(&heap, i), second);
+        assert_ptr_equal(slab_take(&heap, i), second);
         assert_int_equal(counts->partial, find(first).number);
-        assert_ptr_equal(knoll_slab_take(&heap, i), first);
+        assert_ptr_equal(slab_take(&heap, i), first);
         assert_int_equal(counts->partial, find(third).number);
         assert_int_equal(counts->slabs, 3);
     }
@@ -256,7 +256,7 @@ static void every_address(void **state)
         const struct knoll_class *properties = &knoll_classes[i];
         make_heap(&heap, ground = arena_at(MIB(1), KIB(4)), KIB(600));
         struct knoll_region *region = heap.region[0];
-        unsigned char *first = knoll_slab_take(&heap, i);
+        unsigned char *first = slab_take(&heap, i);
         const unsigned char *end = first + (size_t)properties->capacity * properties->size;
         size_t into = 0;
         uint32_t index = 0;
@@ -292,7 +292,7 @@ static void blocks_handed_out_once(void **state)
             assert_int_equal(knoll_address_fault(&heap, blocks[1] + size), KNOLL_FAULT_NOT_HANDED_OUT);
             if (again == 0) {
                 give(blocks[0]);
-                assert_ptr_equal(knoll_slab_take(&heap, i), blocks[0]);
+                assert_ptr_equal(slab_take(&heap, i), blocks[0]);
             }
         }
     }
