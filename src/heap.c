@@ -151,11 +151,15 @@ static void give(struct knoll_heap *heap, const struct block *block)
 }
 
 /* Frees what is no slab's block: a large block, or a fault. */
-static void free_other(struct knoll_heap *heap, void *block)
+static void free_other(struct knoll_heap *heap, struct knoll_region *region, void *block)
 {
     struct block found;
-    if (block != NULL && find_or_report(heap, block, &found))
+    if (block == NULL)
+        return;
+    if (region != NULL && knoll_block_find_large(region, block, &found))
         give(heap, &found);
+    else
+        report(heap, knoll_address_fault(heap, block), block);
 }
 
 void knoll_free(struct knoll_heap *heap, void *block)
@@ -166,7 +170,7 @@ void knoll_free(struct knoll_heap *heap, void *block)
         heap->used -= slab_class(place.slab)->size;
         slab_give(heap, &place);
     } else {
-        free_other(heap, block);
+        free_other(heap, region, block);
     }
 }
 

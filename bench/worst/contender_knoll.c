@@ -1,0 +1,83 @@
+/* knoll. Which path a call took is told by the statistics: they count slabs, blocks that are runs, and failures, at
+ * every moment.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "contender.h"
+#include "knoll.h"
+
+typedef void *malloc_function(struct knoll_heap *, size_t);
+typedef void *aligned_function(struct knoll_heap *, size_t, size_t);
+typedef void free_function(struct knoll_heap *, void *);
+
+static struct knoll_heap heap;
+static struct knoll_stats seen;
+
+static void empty(void)
+{
+}
+
+/* An empty function stands in for each, whatever its type: it neither reads arguments nor leaves a result, and nobody
+ * looks for one. Volatile, so that the compiler cannot tell which of the two is called. */
+static malloc_function *volatile mallocs[] = {(malloc_function *)empty, knoll_malloc};
+static aligned_function *volatile aligned_allocs[] = {(aligned_function *)empty, knoll_aligned_alloc};
+static free_function *volatile frees[] = {(free_function *)empty, knoll_free};
+
+const char *const contender_name = KNOLL_PROFILE == KNOLL_CLASSIC ? "knoll-classic" : "knoll-compact";
+
+bool contender_init(void *start, size_t size)
+{
+    bool made = knoll_init(&heap, start, size) == KNOLL_OK;
+    if (made)
+        knoll_get_stats(&heap, &seen);
+    return made;
+}
+
+static uint32_t call_malloc(const volatile uint64_t *count, malloc_function *function, size_t size, void **block)
+{
+    uint64_t before = *count;
+    *block = function(&heap, size);
+    return (uint32_t)(*count - before);
+}
+
+static uint32_t call_aligned_alloc(const volatile uint64_t *count, aligned_function *function, size_t size,
+                                   void **block)
+{
+    uint64_t before = *count;
+    *block = function(&heap, 8, size);
+    return (uint32_t)(*count - before);
+}
+
+static uint32_t call_free(const volatile uint64_t *count, free_function *function, void *block)
+{
+    uint64_t before = *count;
+    function(&heap, block);
+    return (uint32_t)(*count - before);
+}
+
+uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, size_t size, void **block)
+{
+    if (entry == ENTRY_FREE)
+        return call_free(count, frees[really], *block);
+    if (entry == ENTRY_ALIGNED_ALLOC)
+        return call_aligned_alloc(count, aligned_allocs[really], size, block);
+    return call_malloc(count, mallocs[really], size, block);
+}
+
+enum path contender_path(void)
+{
+    struct knoll_stats now;
+    knoll_get_stats(&heap, &now);
+    bool grew = false;
+    bool shrank = false;
+    for (size_t i = 0; i < now.class_count; i++) {
+        grew |= now.size_class[i].slabs > seen.size_class[i].slabs;
+        shrank |= now.size_class[i].slabs < seen.size_class[i].slabs;
+    }
+    bool freed = now.frees != seen.frees;
+    bool failed = now.failures != seen.failures;
+    bool large = now.large_blocks != seen.large_blocks;
+    seen = now;
+    if (shrank && !freed)
+        return PATH_RECLAIM;
+    return failed ? PATH_FAILED : large ? PATH_LARGE : grew || shrank ? PATH_RESIZE : PATH_SLAB;
+}
