@@ -1,6 +1,7 @@
 /* knoll: a memory heap for places with no operating system to lean on.
  *
- * Blocks of up to 4096 bytes come from slabs, larger ones are runs of units; docs/design.md explains both.
+ * Blocks of up to KNOLL_SLAB_MAXIMUM bytes come from slabs, larger ones are runs of units; docs/design.md explains
+ * both.
  *
  * Sizes and alignments are in bytes. Every block is aligned to 16 bytes at least. A heap has one owner: no function
  * locks, so calls on one heap must not overlap, whether from threads, processors or interrupt handlers; calls on
@@ -30,7 +31,6 @@ extern "C" {
 
 #define KNOLL_PAGE         4096u  /* starts and sizes of regions are multiples of this */
 #define KNOLL_MINIMUM_HEAP 32768u /* the smallest first region */
-#define KNOLL_SLAB_MAXIMUM 4096u  /* the largest block that comes from a slab */
 
 /* Why a region was refused. Limits are tested in this order, and the first that is broken is returned. */
 enum knoll_error {
@@ -69,6 +69,9 @@ struct knoll_class_state {
     uint32_t slabs;   /* slabs of this class */
     uint32_t blocks;  /* blocks in those slabs */
     uint32_t used;    /* blocks that callers hold */
+    uint32_t newest;  /* the slab that was made last, while it is one; */
+    uint32_t
+        touched; /* just its first `touched` blocks, and all blocks of other slabs, were handed out at least once */
 };
 
 /* A heap. Complete so that it can be static; its members are private. Needs no initialisation before knoll_init. */
@@ -96,7 +99,7 @@ struct knoll_heap {
 
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
- * of the region, rounded up to units. Cost: clears the tables, so proportional to size. */
+ * of the region, or one unit where that is more. Cost: clears the tables, so proportional to size. */
 int knoll_init(struct knoll_heap *heap, void *start, size_t size);
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
@@ -109,14 +112,13 @@ void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handle
 
 /* ---- Allocating (C23 7.24.3, but that size zero always gives a distinct block) ----
  *
- * All of these give NULL when memory does not suffice, and count that as a failure. Memory suffices when a slab of the
- * class that serves the request has a free block, or when there is a free run for it or for such a slab: a free block
- * of another class serves nobody else until its slab is empty. In compact, a free run that is less than a quarter
- * longer than the request may also be missed if more than 8 shorter ones (KNOLL_REGIONS_MAX, if that is more) were
- * freed after it.
+ * All of these give NULL when memory does not suffice, and count that as a failure. It suffices when the class that
+ * serves the request, or a larger one, has a free block, or when there is a free run for the request or for a slab. In
+ * compact, a free run that is less than a quarter longer than the request may be missed if more than 8 shorter ones
+ * were freed after it.
  *
- * Requests of up to 4096 bytes cost O(1), larger ones O(log n) in classic, where n is the region's number of units, and
- * O(1) in compact. */
+ * Requests of up to KNOLL_SLAB_MAXIMUM bytes cost O(1), larger ones O(log n) in classic, where n is the region's number
+ * of units, and O(1) in compact. */
 
 void *knoll_malloc(struct knoll_heap *heap, size_t size);
 
@@ -146,8 +148,8 @@ void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t align
 
 /* ---- Asking ---- */
 
-/* The usable size of the block that such a request would be given, were there memory; 0 for an alignment that is no
- * power of two, and for a size beyond the largest region that a heap can have. */
+/* The usable size of the block that such a request is given where there is memory enough; it is never given less. 0 for
+ * an alignment that is no power of two, and for a size beyond the largest region that a heap can have. */
 size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size);
 
 /* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. */

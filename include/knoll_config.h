@@ -13,16 +13,16 @@
 
 /* KNOLL_PROFILE: KNOLL_CLASSIC (default) or KNOLL_COMPACT.
  * classic: seven classes of 64 to 4096 bytes over a buddy allocator of 4096-byte pages. The least code and tables
- *          (0.8 % of a region); requests round up to powers of two.
- * compact: 27 classes of 32 to 4096 bytes over runs of 1024-byte units of any length, good fit. The least memory for
- *          a given load; tables take 1.6 % of a region. */
+ *          (0.5 % of a region); requests round up to powers of two.
+ * compact: 19 classes of 32 to 1024 bytes over runs of 512-byte units of any length, good fit. The least memory for
+ *          a given load; tables take 0.8 % of a region. */
 #ifndef KNOLL_PROFILE
 #define KNOLL_PROFILE KNOLL_CLASSIC
 #endif
 
 /* KNOLL_REGION_BITS: a heap has at most 2^KNOLL_REGION_BITS regions. Default 3, so 8 regions.
  * Each doubling adds 9 bytes a region to struct knoll_heap and one step to the search for a block's region, and halves
- * the largest region: 2^(30 - KNOLL_REGION_BITS) - 1 units, so just under 512 GiB in classic and 128 GiB in compact by
+ * the largest region: 2^(29 - KNOLL_REGION_BITS) - 1 units, so just under 256 GiB in classic and 32 GiB in compact by
  * default. */
 #ifndef KNOLL_REGION_BITS
 #define KNOLL_REGION_BITS 3
@@ -36,18 +36,20 @@
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-#define KNOLL_UNIT_SHIFT  12 /* units of 4096 bytes */
-#define KNOLL_CLASS_COUNT 7  /* 64 to 4096 bytes */
-#define KNOLL_LIST_COUNT  28 /* free runs by order: 2^0 to 2^27 units */
+#define KNOLL_UNIT_SHIFT   12    /* units of 4096 bytes */
+#define KNOLL_SLAB_MAXIMUM 4096u /* the largest block that comes from a slab */
+#define KNOLL_CLASS_COUNT  7     /* 64 to 4096 bytes */
+#define KNOLL_LIST_COUNT   29    /* free runs by order: 2^0 to 2^28 units */
 #elif KNOLL_PROFILE == KNOLL_COMPACT
-#define KNOLL_UNIT_SHIFT  10 /* units of 1024 bytes */
-#define KNOLL_CLASS_COUNT 27 /* 32 to 64 bytes in steps of 16, then four a doubling to 4096 */
-#define KNOLL_LIST_COUNT  64 /* free runs by size: steps of one unit to 4, then four a doubling; the last is open */
+#define KNOLL_UNIT_SHIFT   9     /* units of 512 bytes */
+#define KNOLL_SLAB_MAXIMUM 1024u /* the largest block that comes from a slab */
+#define KNOLL_CLASS_COUNT  19    /* 32 to 64 bytes in steps of 16, then four a doubling to 1024 */
+#define KNOLL_LIST_COUNT   64    /* free runs by size: one a unit to 4, then four a doubling; then the regions' ends */
 #else
 #error "KNOLL_PROFILE must be KNOLL_CLASSIC or KNOLL_COMPACT"
 #endif
 
 /* Free runs are counted by the power of two at or below their length in units. */
-#define KNOLL_RUN_ORDERS 30
+#define KNOLL_RUN_ORDERS 29
 
 #endif

@@ -1,41 +1,55 @@
 /* Faults: what an address is at which no block is held, and whether a size that a caller names can be the block's.
  *
- * A slab's block is either held or has its bit set; then `touched` tells whether it was ever handed out. Elsewhere the
- * nearest entry before the address that is not NONE tells in what it lies, because every run's first entry says its
- * kind. A run that was given back leaves RUN_WAS_BLOCK in its first unit's word, until that unit becomes the first or
- * last of another run: so a block freed twice is told from memory never handed out in most cases, and no fault is
- * missed in any.
+ * A slab's block is either held or has its bit set; then its class tells whether it was ever handed out. Elsewhere the
+ * nearest cell before the address that is not NONE tells in what it lies, because every run's first cell says its
+ * kind. A run that was given back leaves RUN_WAS_BLOCK in its first unit's cell, until that becomes the first one of
+ * another run: so a block freed twice is told from memory never handed out in most cases, and no fault is missed in
+ * any.
  *
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
 
-static enum knoll_fault fault_in_slab(const struct slab_place *place, uint32_t offset)
+static enum knoll_fault fault_in_slab(const struct knoll_heap *heap, struct slab_place *place, uint32_t offset)
 {
-    const struct knoll_class *properties = slab_class(place->slab);
-    uint32_t index = offset / properties->size;
-    if (index >= place->slab[1].slab.capacity)
+    uint32_t size = slab_class(place->slab)->size;
+    place->attributes = slab_attributes(place->slab);
+    place->index = offset / size;
+    if (place->index >= attributes_capacity(place->attributes))
         return KNOLL_FAULT_NOT_HANDED_OUT; /* in what is left over at the end */
-    if (index * properties->size != offset)
-        return (place->slab->word >> index & 1) != 0 ? KNOLL_FAULT_NOT_HANDED_OUT : KNOLL_FAULT_INTERIOR;
-    return index < place->slab[1].slab.touched ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
+    if (place->index * size != offset)
+        return slab_holds_free(place) ? KNOLL_FAULT_NOT_HANDED_OUT : KNOLL_FAULT_INTERIOR;
+    return slab_has_touched(heap, place) ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
 }
 
-bool knoll_block_find_large(struct knoll_region *region, const void *address, struct block *block)
+bool knoll_block_find_large(const struct knoll_region *region, const void *address, struct block *block)
 {
     uintptr_t offset = region_offset(region, address);
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
-    const struct knoll_entry *entry = region_entry(region, unit);
-    if (entry_kind(entry) != RUN_LARGE || (offset & (UNIT - 1)) != 0)
+    if (unit == 0 || (offset & (UNIT - 1)) != 0)
+        return false;
+    const uint32_t *run = region_entry(region, unit);
+    if (cell_kind(*run) != RUN_LARGE)
         return false;
     block->place.slab = NULL;
     block->place.number = region_unit_number(region, unit);
-    block->size = (size_t)entry_length(entry) << KNOLL_UNIT_SHIFT;
+    block->place.index = 0;
+    block->place.attributes = 0;
+    block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
     return true;
+}
+
+/* The kind of the run that this unit, of which no slab has a part, lies in: LARGE or FREE. The nearest cell before it
+ * that has a kind tells, be it the run's first or, of a free run, its last. */
+static enum run_kind kind_around(const struct knoll_region *region, uint32_t unit)
+{
+    while (unit > 1 && cell_kind(*region_entry(region, unit)) == RUN_NONE) /* at most count rounds */
+        unit--;
+    return cell_kind(*region_entry(region, unit)) == RUN_LARGE ? RUN_LARGE : RUN_FREE;
 }
 
 enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address)
 {
-    struct knoll_region *region = region_of_address(heap, address);
+    const struct knoll_region *region = region_of_address(heap, address);
     if (region == NULL)
         return knoll_region_tables_hold(heap, address) ? KNOLL_FAULT_TABLES : KNOLL_FAULT_FOREIGN;
     uintptr_t offset = region_offset(region, address);
@@ -46,15 +60,13 @@ enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *
     struct slab_place place;
     uint32_t start = region_slab_before(region, unit);
     place.slab = region_entry(region, start);
+    place.number = region_unit_number(region, start);
     if (start != NOWHERE && unit - start < slab_length(place.slab))
-        return fault_in_slab(&place, (uint32_t)(offset - ((uintptr_t)start << KNOLL_UNIT_SHIFT)));
+        return fault_in_slab(heap, &place, (uint32_t)(offset - ((uintptr_t)start << KNOLL_UNIT_SHIFT)));
 
-    uint32_t before = unit;
-    while (before > 1 && entry_kind(region_entry(region, before)) == RUN_NONE) /* at most count rounds */
-        before--;
-    if (entry_kind(region_entry(region, before)) == RUN_LARGE)
+    if (kind_around(region, unit) == RUN_LARGE)
         return KNOLL_FAULT_INTERIOR;
-    bool was_block = (region_entry(region, unit)->word & RUN_WAS_BLOCK) != 0 && (offset & (UNIT - 1)) == 0;
+    bool was_block = (*region_entry(region, unit) & RUN_WAS_BLOCK) != 0 && (offset & (UNIT - 1)) == 0;
     return was_block ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
 }
 
@@ -63,15 +75,15 @@ static bool serves(const struct block *block, size_t alignment, size_t size)
 {
     unsigned size_class = class_for(alignment, size);
     if (block->place.slab != NULL)
-        return size_class == block->place.slab[1].slab.size_class;
+        return size_class == attributes_class(block->place.attributes);
     return size_class == CLASS_LARGE && knoll_large_length(alignment, size) == block->size >> KNOLL_UNIT_SHIFT;
 }
 
 bool knoll_block_fits(const struct knoll_heap *heap, const void *address, const struct block *block, size_t alignment,
                       size_t size)
 {
-    bool loose = block->place.slab == NULL ? (entry_of(heap, block->place.number)->word & RUN_LOOSE) != 0
-                                           : (block->place.slab[1].slab.alignment & SLAB_LOOSE) != 0;
+    bool loose = block->place.slab == NULL ? (*entry_of(heap, block->place.number) & RUN_LOOSE) != 0
+                                           : (block->place.attributes & SLAB_LOOSE) != 0;
     if (!is_power_of_two(alignment) || ((uintptr_t)address & (alignment - 1)) != 0)
         return false;
     size_t kept = block_alignment(heap, block);

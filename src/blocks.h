@@ -4,6 +4,7 @@
 #ifndef KNOLL_BLOCKS_H
 #define KNOLL_BLOCKS_H
 
+#include "free_lists.h"
 #include "large.h"
 #include "slab.h"
 
@@ -14,7 +15,7 @@ struct block {
 };
 
 /* Finds the large block that starts at this address; false if none does. */
-bool knoll_block_find_large(struct knoll_region *region, const void *address, struct block *block);
+bool knoll_block_find_large(const struct knoll_region *region, const void *address, struct block *block);
 
 /* Finds the block that is held at this address; false if none is. O(1). */
 static inline bool block_find(const struct knoll_heap *heap, const void *address, struct block *block)
@@ -24,8 +25,16 @@ static inline bool block_find(const struct knoll_heap *heap, const void *address
         return false;
     if (!slab_find(region, address, &block->place))
         return knoll_block_find_large(region, address, block);
-    block->size = slab_class(block->place.slab)->size;
+    block->size = knoll_classes[attributes_class(block->place.attributes)].size;
     return !slab_holds_free(&block->place);
+}
+
+/* The length of the run that starts with this entry, which is not NONE. */
+static inline uint32_t run_length(const uint32_t *entry)
+{
+    if (cell_kind(*entry) == RUN_SLAB)
+        return slab_length(entry);
+    return cell_kind(*entry) == RUN_LARGE ? large_length(entry) : free_run_length(entry);
 }
 
 /* Which fault an address is at which no block is held: slow, O(units) where it is far inside a run. */
@@ -37,7 +46,7 @@ static inline size_t block_alignment(const struct knoll_heap *heap, const struct
 {
     if (block->place.slab == NULL)
         return large_alignment(entry_of(heap, block->place.number));
-    return (size_t)1 << (block->place.slab[1].slab.alignment & SLAB_ALIGNMENT_MASK);
+    return attributes_alignment(block->place.attributes);
 }
 
 /* Whether the block may be one that was asked for with this alignment and size. */

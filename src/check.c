@@ -43,7 +43,7 @@ const char *knoll_invariant(int number)
         [FREE_LISTS] = "each free run is in the list for its length, and links go both ways",
         [FREE_COUNTS] = "the free runs of each order are counted",
         [PARTIAL_LISTS] = "a class's list has its slabs with free blocks, and links go both ways",
-        [CLASS_COUNTS] = "each class's slabs, blocks and used blocks are counted",
+        [CLASS_COUNTS] = "each class's slabs, blocks and used blocks are counted, and its newest slab is one of them",
         [LARGE_COUNTS] = "large blocks and their bytes are counted",
         [BYTES] = "total, used, peak and table bytes agree with the regions and blocks",
     };
@@ -82,18 +82,19 @@ static enum invariant check_regions(const struct knoll_heap *heap)
         const struct knoll_region *region = heap->region[number];
         if (region == NULL || (uintptr_t)region % KNOLL_PAGE != 0 || (uintptr_t)region < end)
             return REGION_TABLE;
-        uintptr_t base = (uintptr_t)region->own.base;
-        if (region->own.kind_prev != number || region->own.count < 2 || region->own.count > INDEX_MASK ||
-            region->own.count - 1 > heap->total >> KNOLL_UNIT_SHIFT || base < (uintptr_t)region || base % UNIT != 0)
+        uintptr_t base = (uintptr_t)region->base;
+        if (region->number != number || region->count <= RUN_SHORTEST || region->count > INDEX_MASK ||
+            region->count - 1 > heap->total >> KNOLL_UNIT_SHIFT || base < (uintptr_t)region || base % UNIT != 0)
             return REGION_TABLE;
-        end = base + ((uintptr_t)region->own.count << KNOLL_UNIT_SHIFT);
+        end = base + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
         tables += base + UNIT - (uintptr_t)region;
-        total += (size_t)(region->own.count - 1) << KNOLL_UNIT_SHIFT;
+        total += (size_t)(region->count - 1) << KNOLL_UNIT_SHIFT;
     }
     return total == heap->total && tables == heap->tables ? HOLDS : BYTES;
 }
 
-static enum invariant check_free(struct knoll_region *region, uint32_t index, uint32_t length, struct tally *tally)
+static enum invariant check_free(const struct knoll_region *region, uint32_t index, uint32_t length,
+                                 struct tally *tally)
 {
     if (!knoll_pages_placed_well(region, index, length))
         return FREE_RUN_FORM;
@@ -102,40 +103,45 @@ static enum invariant check_free(struct knoll_region *region, uint32_t index, ui
     return HOLDS;
 }
 
-static enum invariant check_large(struct knoll_region *region, uint32_t index, uint32_t length, struct tally *tally)
+static enum invariant check_large(const struct knoll_region *region, uint32_t index, uint32_t length,
+                                  struct tally *tally)
 {
-    const struct knoll_entry *run = region_entry(region, index);
-    uintptr_t address = (uintptr_t)region->own.base + ((uintptr_t)index << KNOLL_UNIT_SHIFT);
-    if ((run->word & RUN_WAS_BLOCK) != 0 || (address & (large_alignment(run) - 1)) != 0)
+    const uint32_t *run = region_entry(region, index);
+    uintptr_t address = (uintptr_t)region->base + ((uintptr_t)index << KNOLL_UNIT_SHIFT);
+    if ((*run & NUMBER_MASK) >= 8 * sizeof(size_t) || (address & (large_alignment(run) - 1)) != 0)
         return LARGE_FORM;
     tally->large_blocks++;
     tally->large_bytes += (size_t)length << KNOLL_UNIT_SHIFT;
     return HOLDS;
 }
 
-static enum invariant check_slab(const struct knoll_heap *heap, struct knoll_region *region, uint32_t index,
+static enum invariant check_slab(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                  struct tally *tally)
 {
-    const struct knoll_entry *slab = region_entry(region, index);
-    unsigned size_class = slab[1].slab.size_class;
-    unsigned capacity = slab[1].slab.capacity;
-    if (size_class >= KNOLL_CLASS_COUNT || capacity > 64 || slab[1].all != bits_low(capacity) ||
-        (slab->word & ~slab[1].all) != 0)
+    const uint32_t *slab = region_entry(region, index);
+    uint32_t attributes = slab_attributes(slab);
+    uint32_t number = region_unit_number(region, index);
+    unsigned size_class = attributes_class(attributes);
+    unsigned capacity = attributes_capacity(attributes);
+    uint32_t length = attributes_length(attributes);
+    if (size_class >= KNOLL_CLASS_COUNT || capacity > 64 || (slab_word(slab) & ~bits_low(capacity)) != 0)
         return SLAB_FORM;
-    if (slab_length(slab) > knoll_classes[size_class].units ||
-        slab_length(slab) < knoll_classes[size_class].least_units ||
-        capacity != class_blocks_in(&knoll_classes[size_class], slab_length(slab)))
+    const struct knoll_class *properties = &knoll_classes[size_class];
+    if (length > properties->units + (RUN_SHORTEST - 1) || length < properties->least_units ||
+        capacity != class_blocks_in(properties, length) ||
+        slab_is_tiny(slab) != (RUN_SHORTEST > 1 && length == TINY_LENGTH))
         return SLAB_FORM;
-    uint64_t held = slab[1].all & ~slab->word;
-    if (slab[1].slab.touched > capacity || (held != 0 && bits_highest(held) >= slab[1].slab.touched))
+    uint64_t held = bits_low(capacity) & ~slab_word(slab);
+    const struct knoll_class_state *kept = &heap->size_class[size_class];
+    if (kept->newest == number && (kept->touched > capacity || (held != 0 && bits_highest(held) >= kept->touched)))
         return SLAB_FORM;
-    if (held == 0 && region_unit_number(region, index) != heap->spare_slab)
+    if (held == 0 && number != heap->spare_slab)
         return ONE_EMPTY_SLAB;
     struct knoll_class_state *state = &tally->size_class[size_class];
     state->slabs++;
     state->blocks += capacity;
     state->used += count_bits(held);
-    tally->partial[size_class] += slab->word != 0;
+    tally->partial[size_class] += slab_word(slab) != 0;
     return HOLDS;
 }
 
@@ -148,32 +154,37 @@ static bool map_agrees(const struct knoll_region *region, uint32_t index, uint32
     return true;
 }
 
-/* Whether the entries between a run's first and last one are NONE, and the last too unless the page layer uses it. */
-static bool inside_is_none(struct knoll_region *region, uint32_t index, uint32_t length)
+/* Whether the cells of a run's units are NONE where they say nothing: the first of each unit in classic, where no other
+ * is looked at, and in compact all but those of the slab's state and of the free run's edges. */
+static bool inside_is_none(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    for (uint32_t i = index + 1; i < index + length; i++) {
-        enum run_kind kind = entry_kind(region_entry(region, i));
-        bool is_end =
-            RUN_END_IS_MARKED && i == index + length - 1 && entry_kind(region_entry(region, index)) == RUN_FREE;
-        if (kind != RUN_NONE && !(is_end && kind == RUN_FREE))
+    const uint32_t *entry = region_entry(region, index);
+    bool is_slab = cell_kind(*entry) == RUN_SLAB;
+    uint32_t end = index + length;
+    if (RUN_END_IS_MARKED && cell_kind(*entry) == RUN_FREE)
+        end--;
+    for (uint32_t i = index + 1; i < end; i++) {
+        bool is_word = RUN_END_IS_MARKED && is_slab && i - index >= CELL_WORD && i - index < CELL_SLAB_PREV;
+        if (cell_kind(*region_entry(region, i)) != RUN_NONE && !is_word)
             return false;
     }
     return true;
 }
 
-static enum invariant check_runs(const struct knoll_heap *heap, struct knoll_region *region, struct tally *tally)
+static enum invariant check_runs(const struct knoll_heap *heap, const struct knoll_region *region, struct tally *tally)
 {
     uint32_t free_before = 0; /* the length of the free run just before, or 0 */
     uint32_t length;
     if (!map_agrees(region, 0, 1, false))
         return SLAB_MAP;
-    for (uint32_t index = 1; index < region->own.count; index += length) {
-        const struct knoll_entry *entry = region_entry(region, index);
-        enum run_kind kind = entry_kind(entry);
-        if (kind == RUN_NONE || (kind == RUN_SLAB && ENTRIES_PER_UNIT == 1 && index + 1 == region->own.count))
+    for (uint32_t index = 1; index < region->count; index += length) {
+        const uint32_t *entry = region_entry(region, index);
+        enum run_kind kind = cell_kind(*entry);
+        if (kind == RUN_NONE || region->count - index < RUN_SHORTEST ||
+            (kind == RUN_SLAB && region->count - index < (RUN_SHORTEST > 1 ? TINY_LENGTH : 1)))
             return RUNS_TILE;
-        length = kind == RUN_SLAB ? slab_length(entry) : entry_length(entry);
-        if (length == 0 || length > region->own.count - index || !inside_is_none(region, index, length))
+        length = run_length(entry);
+        if (length < RUN_SHORTEST || length > region->count - index || !inside_is_none(region, index, length))
             return RUNS_TILE;
         if (!map_agrees(region, index, length, kind == RUN_SLAB))
             return SLAB_MAP;
@@ -189,18 +200,18 @@ static enum invariant check_runs(const struct knoll_heap *heap, struct knoll_reg
     return HOLDS;
 }
 
-/* The entry that a link of this kind of list leads to, or NULL if it can be none. */
-static const struct knoll_entry *linked(const struct knoll_heap *heap, uint32_t number, enum run_kind kind,
-                                        uint32_t prev)
+/* The entry that a link of this kind of list leads to, or NULL if it can be none. `cell` is that of the link back. */
+static const uint32_t *linked(const struct knoll_heap *heap, uint32_t number, enum run_kind kind, unsigned cell,
+                              uint32_t prev)
 {
     if (number >> INDEX_BITS >= heap->region_count)
         return NULL;
-    struct knoll_region *region = region_of_number(heap, number);
+    const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    if (index == 0 || index >= region->own.count)
+    if (index == 0 || index >= region->count)
         return NULL;
-    const struct knoll_entry *entry = region_entry(region, index);
-    return entry_kind(entry) == kind && entry_prev(entry) == prev ? entry : NULL;
+    const uint32_t *entry = region_entry(region, index);
+    return cell_kind(*entry) == kind && (entry[cell] & NUMBER_MASK) == prev ? entry : NULL;
 }
 
 static enum invariant check_free_lists(const struct knoll_heap *heap, const struct tally *tally)
@@ -213,11 +224,12 @@ static enum invariant check_free_lists(const struct knoll_heap *heap, const stru
             return FREE_LISTS;
         uint32_t prev = NOWHERE;
         for (uint32_t number = heap->list[list]; number != NOWHERE; found++) { /* at most all_free_runs + 1 rounds */
-            const struct knoll_entry *entry = linked(heap, number, RUN_FREE, prev);
-            if (entry == NULL || found == tally->all_free_runs || knoll_pages_list(entry_length(entry)) != list)
+            const uint32_t *entry = linked(heap, number, RUN_FREE, CELL_FREE_PREV, prev);
+            if (entry == NULL || found == tally->all_free_runs ||
+                knoll_pages_list(region_of_number(heap, number), number & INDEX_MASK, free_run_length(entry)) != list)
                 return FREE_LISTS;
             prev = number;
-            number = entry->next;
+            number = entry_next(entry);
         }
     }
     return found == tally->all_free_runs ? HOLDS : FREE_LISTS;
@@ -230,11 +242,12 @@ static enum invariant check_partial_lists(const struct knoll_heap *heap, const s
         uint32_t prev = NOWHERE;
         for (uint32_t number = heap->size_class[i].partial; number != NOWHERE;
              found++) { /* at most partial + 1 rounds */
-            const struct knoll_entry *slab = linked(heap, number, RUN_SLAB, prev);
-            if (slab == NULL || found == tally->partial[i] || slab[1].slab.size_class != i || slab->word == 0)
+            const uint32_t *slab = linked(heap, number, RUN_SLAB, CELL_SLAB_PREV, prev);
+            if (slab == NULL || found == tally->partial[i] || attributes_class(slab_attributes(slab)) != i ||
+                slab_word(slab) == 0)
                 return PARTIAL_LISTS;
             prev = number;
-            number = slab->next;
+            number = entry_next(slab);
         }
         if (found != tally->partial[i])
             return PARTIAL_LISTS;
@@ -260,16 +273,29 @@ static enum invariant check_counts(const struct knoll_heap *heap, const struct t
     return used == heap->used && used <= heap->peak && heap->peak <= heap->total ? HOLDS : BYTES;
 }
 
-/* Whether the slab kept in hand, if there is one, is a slab. */
-static bool spare_is_slab(const struct knoll_heap *heap)
+/* Whether this number, if it is one, names a slab: of this class, unless that is KNOLL_CLASS_COUNT. */
+static bool names_slab(const struct knoll_heap *heap, uint32_t number, unsigned size_class)
 {
-    uint32_t number = heap->spare_slab;
     if (number == NOWHERE)
         return true;
-    if (number >> INDEX_BITS >= heap->region_count ||
-        (number & INDEX_MASK) >= region_of_number(heap, number)->own.count)
+    if (number >> INDEX_BITS >= heap->region_count)
         return false;
-    return entry_kind(entry_of(heap, number)) == RUN_SLAB;
+    const struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    if (index >= region->count || (*region_slab_map(region, index) >> (index & 63) & 1) == 0)
+        return false;
+    return size_class == KNOLL_CLASS_COUNT ||
+           attributes_class(slab_attributes(region_entry(region, index))) == size_class;
+}
+
+static enum invariant check_named_slabs(const struct knoll_heap *heap)
+{
+    if (!names_slab(heap, heap->spare_slab, KNOLL_CLASS_COUNT))
+        return ONE_EMPTY_SLAB;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
+        if (!names_slab(heap, heap->size_class[i].newest, i))
+            return CLASS_COUNTS;
+    return HOLDS;
 }
 
 int knoll_check(const struct knoll_heap *heap)
@@ -279,8 +305,8 @@ int knoll_check(const struct knoll_heap *heap)
     enum invariant broken = check_regions(heap);
     for (uint32_t i = 0; i < heap->region_count && broken == HOLDS; i++)
         broken = check_runs(heap, heap->region[heap->by_address[i]], &tally);
-    if (broken == HOLDS && !spare_is_slab(heap))
-        broken = ONE_EMPTY_SLAB;
+    if (broken == HOLDS)
+        broken = check_named_slabs(heap);
     if (broken == HOLDS)
         broken = check_free_lists(heap, &tally);
     if (broken == HOLDS)

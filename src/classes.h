@@ -14,7 +14,7 @@ struct knoll_class {
     uint8_t capacity; /* its blocks then: at most 64 */
     uint32_t inverse; /* of odd, modulo 2^32 */
     uint8_t shift;
-    uint8_t least_units; /* the shortest slab that holds a block */
+    uint8_t least_units; /* the shortest slab there may be */
 };
 
 extern const struct knoll_class knoll_classes[KNOLL_CLASS_COUNT];
@@ -56,12 +56,15 @@ static inline unsigned class_for_size(size_t size)
     return 4 * doubling + ((granules - 1) >> doubling) - 1;
 }
 
-/* The smallest class that holds the size and all of whose blocks have the alignment. */
+/* The smallest class that holds the size and all of whose blocks have the alignment, which a slab can remember from 48
+ * bytes on. */
 static inline unsigned class_for(size_t alignment, size_t size)
 {
     if (size > KNOLL_SLAB_MAXIMUM || alignment > CLASS_ALIGNMENT_MAXIMUM)
         return CLASS_LARGE;
     unsigned index = class_for_size(size > alignment ? size : alignment);
+    if (alignment > 16 && index == 0)
+        index = class_for_size(64);
     while ((knoll_classes[index].size & (alignment - 1)) != 0) /* a power of two is at most 3 classes on */
         index++;
     return index;
@@ -69,10 +72,10 @@ static inline unsigned class_for(size_t alignment, size_t size)
 
 #endif
 
-/* How many blocks fit into a slab of this many units, which are at most the class's usual length. */
+/* How many blocks a slab of this many units has. */
 static inline unsigned class_blocks_in(const struct knoll_class *size_class, uint32_t units)
 {
-    if (units == size_class->units)
+    if (units >= size_class->units)
         return size_class->capacity;
     return (units << KNOLL_UNIT_SHIFT) / size_class->size;
 }

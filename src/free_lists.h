@@ -7,20 +7,28 @@
 
 #include "region.h"
 
-static inline void free_list_push(struct knoll_heap *heap, unsigned list, struct knoll_entry *entry, uint32_t number,
+/* The length of the free run that starts with this entry. */
+static inline uint32_t free_run_length(const uint32_t *entry)
+{
+    if (RUN_SHORTEST > 1 && cell_kind(entry[CELL_FREE_PREV]) == RUN_PAIR)
+        return RUN_SHORTEST;
+    return entry[CELL_LENGTH] & NUMBER_MASK; /* of three units, it is the last cell as well */
+}
+
+/* Adds the run, whose cells say its kind and length. */
+static inline void free_list_push(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number,
                                   uint32_t length)
 {
-    entry->word = length;
-    list_push(heap, &heap->list[list], entry, number, RUN_FREE);
+    list_push(heap, &heap->list[list], entry, number, CELL_FREE_PREV);
     heap->lists_filled |= bit(list);
     heap->free_runs[bits_highest32(length)]++;
 }
 
-/* The entry stays of kind FREE: the caller knows what it becomes. */
-static inline void free_list_remove(struct knoll_heap *heap, unsigned list, struct knoll_entry *entry)
+/* The cells keep their kinds: the caller knows what they become. */
+static inline void free_list_remove(struct knoll_heap *heap, unsigned list, const uint32_t *entry, uint32_t length)
 {
-    heap->free_runs[bits_highest32(entry_length(entry))]--;
-    list_remove(heap, &heap->list[list], entry, RUN_FREE);
+    heap->free_runs[bits_highest32(length)]--;
+    list_remove(heap, &heap->list[list], entry, CELL_FREE_PREV);
     if (heap->list[list] == NOWHERE)
         heap->lists_filled &= ~bit(list);
 }

@@ -71,38 +71,63 @@ static void account_used(struct knoll_heap *heap, size_t more)
         heap->peak = heap->used;
 }
 
-/* Remembers for reallocation that a slab has a block of this alignment. */
-static void note_alignment(struct knoll_heap *heap, const void *address, size_t alignment)
+/* Remembers that the slab of a block that was just taken from it has one of this alignment, and flags. */
+static void note(const struct knoll_heap *heap, const void *address, size_t alignment, uint32_t flags)
 {
     struct slab_place place;
-    struct knoll_region *region = region_of_address(heap, address);
-    if (region != NULL && slab_find(region, address, &place)) {
-        uint8_t *noted = &place.slab[1].slab.alignment;
-        if ((*noted & SLAB_ALIGNMENT_MASK) < bits_highest(alignment))
-            *noted = (uint8_t)((*noted & SLAB_LOOSE) | bits_highest(alignment));
+    const struct knoll_region *region = region_of_address(heap, address);
+    if (region == NULL || !slab_find(region, address, &place))
+        return;
+    slab_note_alignment(&place, alignment);
+    place.slab[CELL_ATTRIBUTES] |= flags;
+}
+
+/* Serves a request that memory does not suffice to serve as it should be: from the next larger class that has a free
+ * block with this alignment, or by a run. */
+static void *take_otherwise(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size, size_t *usable)
+{
+    for (unsigned i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) {
+        size_t block_size = knoll_classes[i].size;
+        if (heap->size_class[i].partial != NOWHERE && (block_size & (alignment - 1)) == 0) {
+            void *block = slab_take(heap, i);
+            note(heap, block, 1, SLAB_LOOSE); /* no larger class than the smallest has tiny slabs */
+            *usable = block_size;
+            return block;
+        }
     }
+    return knoll_large_take(heap, alignment, size, true, usable);
+}
+
+static void *account_new(struct knoll_heap *heap, void *block, size_t usable)
+{
+    heap->allocations++;
+    account_used(heap, usable);
+    return block;
+}
+
+/* Serves a request that its class, if it has one, has no block for. */
+static void *take_slowly(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size)
+{
+    size_t usable;
+    void *block = size_class == CLASS_LARGE ? knoll_large_take(heap, alignment, size, false, &usable)
+                                            : take_otherwise(heap, size_class, alignment, size, &usable);
+    if (block == NULL)
+        return NULL;
+    if (size_class != CLASS_LARGE && alignment > 16)
+        note(heap, block, alignment, 0);
+    return account_new(heap, block, usable);
 }
 
 /* Serves a request without counting a failure. Alignment is a power of two. */
 static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
 {
     unsigned size_class = class_for(alignment, size);
-    void *block;
-    size_t usable;
-    if (size_class == CLASS_LARGE) {
-        block = knoll_large_take(heap, alignment, size);
-        usable = knoll_large_length(alignment, size) << KNOLL_UNIT_SHIFT;
-    } else {
-        block = slab_take(heap, size_class);
-        usable = knoll_classes[size_class].size;
-    }
+    void *block = size_class == CLASS_LARGE ? NULL : slab_take(heap, size_class);
     if (block == NULL)
-        return NULL;
-    if (size_class != CLASS_LARGE && alignment > 16)
-        note_alignment(heap, block, alignment);
-    heap->allocations++;
-    account_used(heap, usable);
-    return block;
+        return take_slowly(heap, size_class, alignment, size);
+    if (alignment > 16)
+        note(heap, block, alignment, 0);
+    return account_new(heap, block, knoll_classes[size_class].size);
 }
 
 void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size)
@@ -116,15 +141,12 @@ void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size
 void *knoll_malloc(struct knoll_heap *heap, size_t size)
 {
     unsigned size_class = class_for(1, size);
-    if (size_class == CLASS_LARGE)
-        return knoll_aligned_alloc(heap, 1, size);
-    void *block = slab_take(heap, size_class);
-    if (block == NULL) {
+    void *block = size_class == CLASS_LARGE ? NULL : slab_take(heap, size_class);
+    if (block != NULL)
+        return account_new(heap, block, knoll_classes[size_class].size);
+    block = take_slowly(heap, size_class, 1, size);
+    if (block == NULL)
         heap->failures++;
-        return NULL;
-    }
-    heap->allocations++;
-    account_used(heap, knoll_classes[size_class].size);
     return block;
 }
 
@@ -167,7 +189,7 @@ void knoll_free(struct knoll_heap *heap, void *block)
     struct slab_place place;
     struct knoll_region *region = region_of_address(heap, block);
     if (region != NULL && slab_find(region, block, &place) && !slab_holds_free(&place)) {
-        heap->used -= slab_class(place.slab)->size;
+        heap->used -= knoll_classes[attributes_class(place.attributes)].size;
         slab_give(heap, &place);
     } else {
         free_other(heap, region, block);
@@ -209,11 +231,13 @@ static bool resize_in_place(struct knoll_heap *heap, struct block *block, size_t
 static void loosen(struct knoll_heap *heap, struct block *block, size_t alignment, size_t size)
 {
     if (block->place.slab != NULL) {
-        block->place.slab[1].slab.alignment |= SLAB_LOOSE;
+        if (!slab_is_tiny(
+                block->place.slab)) /* there is no smaller class, so the block cannot have been asked to shrink */
+            block->place.slab[CELL_ATTRIBUTES] |= SLAB_LOOSE;
         return;
     }
     resize_in_place(heap, block, knoll_large_length(alignment, size));
-    entry_of(heap, block->place.number)->word |= RUN_LOOSE;
+    *entry_of(heap, block->place.number) |= RUN_LOOSE;
 }
 
 /* Whether the block can serve this request where it is, having been made shorter or longer if it is a run. */
@@ -221,13 +245,17 @@ static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment
 {
     unsigned size_class = class_for(alignment, size);
     if (block->place.slab != NULL)
-        return size_class == block->place.slab[1].slab.size_class;
+        return size_class == attributes_class(block->place.attributes);
     if (size_class != CLASS_LARGE || size > heap->total)
         return false;
     size_t length = knoll_large_length(alignment, size);
-    if (length << KNOLL_UNIT_SHIFT != block->size && !resize_in_place(heap, block, length))
+    uint32_t *run = entry_of(heap, block->place.number);
+    if (length << KNOLL_UNIT_SHIFT == block->size || resize_in_place(heap, block, length))
+        *run &= ~RUN_LOOSE;
+    else if (length << KNOLL_UNIT_SHIFT < block->size)
+        *run |= RUN_LOOSE; /* by a unit, which alone is no run */
+    else
         return false;
-    entry_of(heap, block->place.number)->word &= ~RUN_LOOSE;
     return true;
 }
 

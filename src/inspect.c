@@ -66,13 +66,14 @@ static int visit(const struct walk *walk, enum knoll_item_kind kind, const unsig
     return walk->visitor(walk->context, &item);
 }
 
-static int walk_slab(const struct walk *walk, const struct knoll_entry *slab, const unsigned char *start, size_t size)
+static int walk_slab(const struct walk *walk, const uint32_t *slab, const unsigned char *start, size_t size)
 {
     size_t block_size = slab_class(slab)->size;
-    unsigned capacity = slab[1].slab.capacity;
+    unsigned capacity = attributes_capacity(slab_attributes(slab));
+    uint64_t word = slab_word(slab);
     int stop = visit(walk, KNOLL_ITEM_SLAB, start, size, block_size, capacity);
     for (unsigned i = 0; i < capacity && stop == 0; i++) /* at most 64 rounds */
-        if ((slab->word >> i & 1) == 0)
+        if ((word >> i & 1) == 0)
             stop = visit(walk, KNOLL_ITEM_BLOCK, start + i * block_size, block_size, block_size, 1);
     return stop;
 }
@@ -80,18 +81,18 @@ static int walk_slab(const struct walk *walk, const struct knoll_entry *slab, co
 static int walk_region(const struct walk *walk, struct knoll_region *region)
 {
     const unsigned char *start = (const unsigned char *)region;
-    const unsigned char *base = region->own.base;
+    const unsigned char *base = region->base;
     size_t tables = (size_t)(base + UNIT - start);
-    size_t whole = tables + ((size_t)(region->own.count - 1) << KNOLL_UNIT_SHIFT);
+    size_t whole = tables + ((size_t)(region->count - 1) << KNOLL_UNIT_SHIFT);
     int stop = visit(walk, KNOLL_ITEM_REGION, start, whole, whole, 0);
     if (stop == 0)
         stop = visit(walk, KNOLL_ITEM_TABLES, start, tables, tables, 0);
 
     uint32_t length;
-    for (uint32_t index = 1; index < region->own.count && stop == 0; index += length) {
-        const struct knoll_entry *entry = region_entry(region, index);
-        enum run_kind kind = entry_kind(entry);
-        length = kind == RUN_SLAB ? slab_length(entry) : entry_length(entry);
+    for (uint32_t index = 1; index < region->count && stop == 0; index += length) {
+        const uint32_t *entry = region_entry(region, index);
+        enum run_kind kind = cell_kind(*entry);
+        length = run_length(entry);
         start = base + ((size_t)index << KNOLL_UNIT_SHIFT);
         size_t size = (size_t)length << KNOLL_UNIT_SHIFT;
         if (kind == RUN_SLAB)

@@ -1,4 +1,4 @@
-/* Large blocks: a run each, with the length and the alignment that was asked for in the first unit's word.
+/* Large blocks: a run each, with the alignment that was asked for in its first cell and its length in the second.
  *
  * Invariant: large_blocks and large_bytes count the LARGE runs of the heap and their bytes.
  *
@@ -17,40 +17,44 @@ size_t knoll_large_length(size_t alignment, size_t size)
     return knoll_pages_round(units, alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
 }
 
-void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size)
+void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable)
 {
     if (size > heap->total || alignment > heap->total)
         return NULL;
-    size_t units = alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT;
-    size_t length = knoll_large_length(alignment, size); /* less than 2 * total: fits 32 bits */
-    uint32_t number = knoll_slab_take_run(heap, (uint32_t)length, (uint32_t)units);
+    uint32_t units = alignment <= UNIT ? 1 : (uint32_t)(alignment >> KNOLL_UNIT_SHIFT);
+    uint32_t wanted = (uint32_t)knoll_large_length(alignment, size); /* less than 2 * total: fits 32 bits */
+    uint32_t length = wanted;
+    uint32_t number = knoll_slab_take_run(heap, &length, units);
     if (number == NOWHERE)
         return NULL;
-    struct knoll_entry *run = entry_of(heap, number);
-    run->word = length | (uint64_t)bits_highest(alignment) << RUN_ALIGNMENT_SHIFT;
-    entry_set(run, RUN_LARGE, NOWHERE);
+    uint32_t *run = entry_of(heap, number);
+    run[CELL_NEXT] = cell_of(RUN_LARGE, bits_highest(alignment));
+    if (is_loose || length != wanted)
+        run[CELL_NEXT] |= RUN_LOOSE;
+    run[CELL_LARGE_LENGTH] = length;
+    *usable = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks++;
-    heap->large_bytes += length << KNOLL_UNIT_SHIFT;
+    heap->large_bytes += *usable;
     return unit_address(heap, number);
 }
 
 void knoll_large_give(struct knoll_heap *heap, uint32_t number)
 {
-    struct knoll_entry *run = entry_of(heap, number);
-    uint32_t length = entry_length(run);
+    uint32_t *run = entry_of(heap, number);
+    uint32_t length = large_length(run);
     heap->large_blocks--;
     heap->large_bytes -= (size_t)length << KNOLL_UNIT_SHIFT;
     knoll_pages_give(heap, number, length);
-    run->word |= RUN_WAS_BLOCK;
+    run[CELL_NEXT] |= RUN_WAS_BLOCK;
 }
 
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted)
 {
-    struct knoll_entry *run = entry_of(heap, number);
-    uint32_t length = entry_length(run);
+    uint32_t *run = entry_of(heap, number);
+    uint32_t length = large_length(run);
     if (!knoll_pages_resize(heap, number, length, wanted))
         return false;
-    run->word = (run->word & ~(uint64_t)RUN_LENGTH_MASK) | wanted;
+    run[CELL_LARGE_LENGTH] = wanted;
     heap->large_bytes += ((size_t)wanted << KNOLL_UNIT_SHIFT) - ((size_t)length << KNOLL_UNIT_SHIFT);
     return true;
 }

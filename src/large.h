@@ -10,18 +10,25 @@
  * power of two. */
 size_t knoll_large_length(size_t alignment, size_t size);
 
-/* Takes a run for a block; NULL if memory does not suffice. */
-void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size);
+/* Takes a run for a block; NULL if memory does not suffice. `is_loose` says that the request is one that a slab should
+ * have served. *usable gets the block's bytes: in compact, they can be one unit more than the request needs. */
+void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable);
 
 /* Gives back the block whose run starts at this unit. */
 void knoll_large_give(struct knoll_heap *heap, uint32_t number);
 
-/* Makes the block's run `wanted` units long where it lies, if it can. A shorter one always can. */
+/* Makes the block's run `wanted` units long where it lies, if it can. */
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted);
 
-static inline size_t large_alignment(const struct knoll_entry *run)
+static inline uint32_t large_length(const uint32_t *run)
 {
-    return (size_t)1 << (run->word >> RUN_ALIGNMENT_SHIFT & (8 * sizeof(size_t) - 1));
+    return run[CELL_LARGE_LENGTH];
+}
+
+/* The alignment that the block was asked for with: its log2 is in the first cell's low bits. */
+static inline size_t large_alignment(const uint32_t *run)
+{
+    return (size_t)1 << (run[CELL_NEXT] & (8 * sizeof(size_t) - 1));
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* The page layer: hands out runs of units and takes them back. One interface, two ways to do it: a buddy allocator
  * (pages_buddy.c, classic) and good fit over runs of any length (pages_runs.c, compact).
  *
- * A run that is handed out has entries of kind NONE throughout; the caller marks the first as LARGE or SLAB. One that
- * is given back has NONE throughout again, but for its first entry, which is overwritten. No run spans regions.
+ * A run that is handed out has cells of kind NONE throughout; the caller marks the first as LARGE or SLAB. One that
+ * is given back has NONE throughout again, but for its first cell, which is overwritten. No run spans regions.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_PAGES_H
@@ -17,19 +17,21 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region);
  * of two; units >= 1. May be more than any heap has. */
 size_t knoll_pages_round(size_t units, size_t alignment);
 
-/* Takes a run of exactly `length` units, which knoll_pages_round returned for this alignment. NOWHERE if there is none.
- */
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
+/* Takes a run of *length units, which knoll_pages_round returned for this alignment. In compact it can be one unit
+ * longer, if that would be left over and nothing else will do; *length says so. NOWHERE if there is none. */
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment);
 
-/* Takes a run of *length units, or else a shorter one from the list of the longest, if that is no less than `least`,
- * and says in *length how long it is. Both are lengths that knoll_pages_round returns. NOWHERE if there is none. */
+/* Takes a run as knoll_pages_take does, or else a shorter one, as long as there is but no less than `least`, and says
+ * in *length how long it is. Both are lengths that knoll_pages_round returns, and in compact less than 8. NOWHERE if
+ * there is none. */
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length);
 
 /* Gives back the run of `length` units at unit `number`, and merges it with its free neighbours. */
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length);
 
 /* Changes the length of a run that is held from `length` to `wanted` units, where it lies; both are lengths that
- * knoll_pages_round returns. Shortening always succeeds; lengthening needs free units after it. */
+ * knoll_pages_round returns. Lengthening needs free units after it. False where it cannot be. In classic shortening
+ * always succeeds; in compact one unit alone cannot be given back, unless it merges with a free run. */
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted);
 
 /* The longest run that knoll_pages_take would find now for an alignment of 1, or 0. */
@@ -38,17 +40,17 @@ uint32_t knoll_pages_longest(const struct knoll_heap *heap);
 /* How long a free run would come about if the held run at `number` were given back. Takes from nothing. */
 uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length);
 
-/* Whether the last entry of a free run is FREE as well as its first. */
+/* Whether the last cell of a free run says its length, as well as its first cells. */
 #define RUN_END_IS_MARKED (KNOLL_PROFILE == KNOLL_COMPACT)
 
-/* The list in which a free run of this length belongs. */
-unsigned knoll_pages_list(uint32_t length);
+/* The list in which the free run of this length at unit `index` belongs. */
+unsigned knoll_pages_list(const struct knoll_region *region, uint32_t index, uint32_t length);
 
 /* Whether two free runs side by side, the first `length` units long at unit `index` of the region, should have been
  * merged. For knoll_check. */
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length);
 
 /* Whether a free run of this length may start at this unit. For knoll_check. */
-bool knoll_pages_placed_well(struct knoll_region *region, uint32_t index, uint32_t length);
+bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length);
 
 #endif

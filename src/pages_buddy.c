@@ -10,7 +10,7 @@
  * Invariants:
  *   1. A free run of order k starts at a multiple of its size, counted from address 0.
  *   2. No two buddies are free at once. Hence what is free when nothing is held depends on the region alone.
- *   3. Just the first entry of a free run is FREE, with the length in its word.
+ *   3. Just the first cell of a free run is FREE; the length is in the third.
  *
  * SPDX-License-Identifier: MIT */
 #include "knoll_config.h"
@@ -27,7 +27,7 @@ _Static_assert(INDEX_BITS <= KNOLL_LIST_COUNT + 2, "the orders must be nearly en
 /* A unit's number in the whole address space, which alignment is counted in. */
 static uintptr_t place_of(const struct knoll_region *region, uint32_t index)
 {
-    return ((uintptr_t)region->own.base >> KNOLL_UNIT_SHIFT) + index;
+    return ((uintptr_t)region->base >> KNOLL_UNIT_SHIFT) + index;
 }
 
 /* The unit at which the buddy of a run starts. May be outside of the region: then it
@@ -38,21 +38,34 @@ static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, unsi
     return (place_of(region, index) >> order & 1) == 0 ? index + length : index - length;
 }
 
-static bool is_free_run(struct knoll_region *region, uint32_t index, uint32_t length)
+static bool is_free_run(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    if (index >= region->own.count)
+    if (index - 1 >= region->count - 1) /* unit 0 is not one, and its cells are the header */
         return false;
-    const struct knoll_entry *entry = region_entry(region, index);
-    return entry_kind(entry) == RUN_FREE && entry_length(entry) == length;
+    const uint32_t *entry = region_entry(region, index);
+    return cell_kind(entry[CELL_NEXT]) == RUN_FREE && entry[CELL_LENGTH] == length;
 }
 
 static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
 {
-    free_list_push(heap, order, region_entry(region, index), region_unit_number(region, index), 1u << order);
+    uint32_t *entry = region_entry(region, index);
+    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
+    entry[CELL_FREE_PREV] = NOWHERE;
+    entry[CELL_LENGTH] = 1u << order;
+    free_list_push(heap, order, entry, region_unit_number(region, index), 1u << order);
 }
 
-unsigned knoll_pages_list(uint32_t length)
+/* Takes a free run out of its list. */
+static void pull(struct knoll_heap *heap, uint32_t *entry, unsigned order)
 {
+    free_list_remove(heap, order, entry, 1u << order);
+    entry[CELL_NEXT] &= RUN_WAS_BLOCK;
+}
+
+unsigned knoll_pages_list(const struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    (void)region;
+    (void)index;
     return bits_highest32(length);
 }
 
@@ -65,8 +78,8 @@ size_t knoll_pages_round(size_t units, size_t alignment)
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
     uint32_t index = 1;
-    while (index < region->own.count) { /* orders rise while alignment allows, then fall: at most 2 rounds an order */
-        unsigned order = bits_highest32(region->own.count - index);
+    while (index < region->count) { /* orders rise while alignment allows, then fall: at most 2 rounds an order */
+        unsigned order = bits_highest32(region->count - index);
         unsigned alignment = bits_lowest(place_of(region, index) | bit(ORDER_MAX));
         if (order > alignment)
             order = alignment;
@@ -81,9 +94,7 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
 {
     uint32_t number = heap->list[from];
     struct knoll_region *region = region_of_number(heap, number);
-    struct knoll_entry *entry = entry_of(heap, number);
-    free_list_remove(heap, from, entry);
-    entry_set(entry, RUN_NONE, NOWHERE);
+    pull(heap, entry_of(heap, number), from);
     while (from > order) { /* at most ORDER_MAX rounds */
         from--;
         push(heap, region, (number & INDEX_MASK) + (1u << from), from);
@@ -91,17 +102,17 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     return number;
 }
 
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
-    unsigned order = bits_highest32(length);
+    unsigned order = bits_highest32(*length);
     uint64_t fitting = heap->lists_filled & ~bits_low(order);
     return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest(fitting), order);
 }
 
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length)
 {
-    uint32_t number = knoll_pages_take(heap, *length, 1);
+    uint32_t number = knoll_pages_take(heap, length, 1);
     if (number != NOWHERE || heap->lists_filled == 0)
         return number;
     unsigned order = bits_highest(heap->lists_filled);
@@ -120,10 +131,9 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
         uint32_t buddy = buddy_of(region, index, order);
         if (!is_free_run(region, buddy, 1u << order))
             break;
-        struct knoll_entry *entry = region_entry(region, buddy);
-        free_list_remove(heap, order, entry);
+        pull(heap, region_entry(region, buddy), order);
         uint32_t upper = index > buddy ? index : buddy;
-        entry_set(region_entry(region, upper), RUN_NONE, NOWHERE);
+        region_entry(region, upper)[CELL_NEXT] = cell_of(RUN_NONE, NOWHERE);
         index = index < buddy ? index : buddy;
         order++;
     }
@@ -146,11 +156,8 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
         if (!is_free_run(region, index + (1u << i), 1u << i))
             return false;
-    for (unsigned i = order; i < wanted_order; i++) { /* at most ORDER_MAX rounds */
-        struct knoll_entry *entry = region_entry(region, index + (1u << i));
-        free_list_remove(heap, i, entry);
-        entry_set(entry, RUN_NONE, NOWHERE);
-    }
+    for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
+        pull(heap, region_entry(region, index + (1u << i)), i);
     return true;
 }
 
@@ -179,7 +186,7 @@ bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uin
            bits_highest32(length) < ORDER_MAX;
 }
 
-bool knoll_pages_placed_well(struct knoll_region *region, uint32_t index, uint32_t length)
+bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
     return is_power_of_two(length) && (place_of(region, index) & (length - 1)) == 0;
 }

@@ -1,17 +1,24 @@
-/* The page layer of the compact profile: free runs of any length, found by good fit.
+/* The page layer of the compact profile: free runs of any length from two units on, found by good fit.
  *
- * Free runs are kept in 64 lists by length: one list for each of 1 to 4 units, then four for each doubling, the last
- * for all that is longer; lists_filled has a bit for each, so the lowest list all of whose runs suffice is found in one
- * count of zeros (Masmano, Ripoll, Crespo, Real: TLSF, 2004, but with the tables outside of the memory). Only
- * when there is none are the first PROBES runs of the list in which a run of just this length would be looked at, so
- * that a request for the longest run is served. A run is cut from the low end. Neighbours merge at once: the unit after
- * a run says by its entry whether a free run starts there, the one before whether one ends there and how long it is.
+ * Free runs are kept in lists by length: one list for each of 1 to 4 units, then four for each doubling, the last but
+ * one for all that is longer; lists_filled has a bit for each, so the lowest list all of whose runs suffice is found in
+ * one count of zeros (Masmano, Ripoll, Crespo, Real: TLSF, 2004, but with the tables outside of the memory). The first
+ * PROBES runs of the list in which a run of just this length would be are looked at before that, because they fit
+ * better, and so that a request for the longest run is served.
+ *
+ * The runs that touch the end of their region have the last list for themselves, and are cut only if no other
+ * suffices. So what lies beyond the last unit that a history of calls needs never changes where blocks go: a larger
+ * region serves whatever a smaller one did.
+ *
+ * A run is cut from the low end. No run is one unit long, because its links take two cells: a run that is one unit
+ * longer than a request does not fit it. Neighbours merge at once: the first cell after a run says whether a free run
+ * starts there, the one before whether one ends there and how long it is.
  *
  * Invariants:
- *   1. The first and the last entry of a free run are FREE and have its length in their words; only the first has
- * links.
+ *   1. A free run's first cell is FREE. If it is two units long, its last cell is PAIR, and otherwise its last cell is
+ *      END and has its length, as the third has. Only the first two cells have links.
  *   2. No two free runs lie side by side. Hence with nothing held each region is one run.
- *   3. A free run is in the list that its length belongs to.
+ *   3. A free run is in the list that its place and length belong to.
  *
  * SPDX-License-Identifier: MIT */
 #include "knoll_config.h"
@@ -21,19 +28,25 @@
 #include "free_lists.h"
 #include "pages.h"
 
-/* Lists of which all runs suffice are preferred, so these look-ups are the exception. With nothing held there are as
- * many runs as regions, and that many probes find the longest. */
-#define PROBES (KNOLL_REGIONS_MAX > 8 ? KNOLL_REGIONS_MAX : 8)
+/* Each probe costs time and saves memory: a load of 8 bytes to 16 KiB needs a region 1.22 times its bytes with
+ * one, 1.18 with two, 1.16 with four, 1.15 with eight, and no less with more. */
+#define PROBES 8
 
-#define LAST_LIST (KNOLL_LIST_COUNT - 1u)
+#define END_LIST  (KNOLL_LIST_COUNT - 1u) /* at most one run a region */
+#define LAST_LIST (KNOLL_LIST_COUNT - 2u)
 
-unsigned knoll_pages_list(uint32_t length)
+static unsigned list_of_length(uint32_t length)
 {
     if (length < 4)
         return length - 1;
     unsigned doubling = bits_highest32(length) - 2;
     unsigned list = 4 * doubling + (length >> doubling & 3) + 3;
     return list < LAST_LIST ? list : LAST_LIST;
+}
+
+unsigned knoll_pages_list(const struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    return index + length == region->count ? END_LIST : list_of_length(length);
 }
 
 /* The lowest list of which every run is as long as this or longer; may be past the last. */
@@ -50,55 +63,89 @@ static unsigned list_of_fitting(uint32_t length)
 /* Makes [index, index + length) a free run. */
 static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    struct knoll_entry *last = region_entry(region, index + length - 1);
-    last->word = length;
-    entry_set(last, RUN_FREE, NOWHERE);
-    free_list_push(heap, knoll_pages_list(length), region_entry(region, index), region_unit_number(region, index),
-                   length);
+    uint32_t *entry = region_entry(region, index);
+    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
+    entry[CELL_FREE_PREV] = cell_of(length == RUN_SHORTEST ? RUN_PAIR : RUN_NONE, NOWHERE);
+    if (length != RUN_SHORTEST) {
+        entry[CELL_LENGTH] = length;
+        entry[length - 1] = cell_of(RUN_END, length);
+    }
+    free_list_push(heap, knoll_pages_list(region, index, length), entry, region_unit_number(region, index), length);
 }
 
-/* Takes the free run that starts at `index` out of its list and makes its first and last entry NONE. */
+/* Takes the free run that starts at `index` out of its list and makes its cells NONE. */
 static uint32_t pull(struct knoll_heap *heap, struct knoll_region *region, uint32_t index)
 {
-    struct knoll_entry *entry = region_entry(region, index);
-    uint32_t length = entry_length(entry);
-    free_list_remove(heap, knoll_pages_list(length), entry);
-    entry_set(entry, RUN_NONE, NOWHERE);
-    entry_set(region_entry(region, index + length - 1), RUN_NONE, NOWHERE);
+    uint32_t *entry = region_entry(region, index);
+    uint32_t length = free_run_length(entry);
+    free_list_remove(heap, knoll_pages_list(region, index, length), entry, length);
+    entry[CELL_NEXT] &= RUN_WAS_BLOCK;
+    entry[length - 1] = cell_of(RUN_NONE, NOWHERE);
     return length;
 }
 
 size_t knoll_pages_round(size_t units, size_t alignment)
 {
     (void)alignment;
-    return units;
+    return units < RUN_SHORTEST ? RUN_SHORTEST : units;
 }
 
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
-    push(heap, region, 1, region->own.count - 1);
+    push(heap, region, 1, region->count - 1);
 }
 
-/* The first free run in this list that is as long as `length`, among the first PROBES. */
-static uint32_t probe(const struct knoll_heap *heap, unsigned list, uint32_t length)
+/* What a search has found: a run that can be cut to the length asked for; or, to be taken if there is none, one that is
+ * a unit longer. */
+struct search {
+    uint32_t length, alignment; /* asked for, in units */
+    uint32_t longer;            /* a run of length + 1 units, for an alignment of 1 */
+};
+
+/* The first unit of the run at `number` that is aligned to so many units, such that what is before it is no single
+ * unit: how many units into the run that is. */
+static uint32_t units_to_aligned(const struct knoll_heap *heap, uint32_t number, uint32_t alignment)
+{
+    uint32_t before = (uint32_t)(-((uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT) & (alignment - 1));
+    return before == 0 || before >= RUN_SHORTEST ? before : before + alignment;
+}
+
+/* The first free run in this list that can be cut to what is searched, among the first `probes`. */
+static uint32_t probe(const struct knoll_heap *heap, unsigned list, unsigned probes, struct search *search)
 {
     uint32_t number = heap->list[list];
-    for (unsigned i = 0; i < PROBES && number != NOWHERE; i++) {
-        const struct knoll_entry *entry = entry_of(heap, number);
-        if (entry_length(entry) >= length)
+    for (; probes > 0 && number != NOWHERE; probes--) {
+        const uint32_t *entry = entry_of(heap, number);
+        uint32_t needed = search->length;
+        if (search->alignment > 1)
+            needed += units_to_aligned(heap, number, search->alignment);
+        uint32_t from = free_run_length(entry);
+        if (from == needed || (from > needed && from - needed >= RUN_SHORTEST))
             return number;
-        number = entry->next;
+        if (from > needed)
+            search->longer = number;
+        number = entry_next(entry);
     }
     return NOWHERE;
 }
 
-static uint32_t find(const struct knoll_heap *heap, uint32_t length)
+/* A free run for this search, or a longer one. From the list of `enough` units on, every run will do. */
+static uint32_t find(const struct knoll_heap *heap, struct search *search, uint32_t enough)
 {
-    unsigned list = list_of_fitting(length);
-    uint64_t fitting = list > LAST_LIST ? 0 : heap->lists_filled & ~bits_low(list);
+    unsigned list = list_of_length(search->length);
+    uint32_t number = probe(heap, list, PROBES, search);
+    if (number != NOWHERE)
+        return number;
+    unsigned all_fit = list_of_fitting(enough);
+    uint64_t fitting = all_fit > LAST_LIST ? 0 : heap->lists_filled & bits_low(END_LIST) & ~bits_low(all_fit);
     if (fitting != 0)
         return heap->list[bits_lowest(fitting)];
-    return probe(heap, knoll_pages_list(length), length);
+    for (list++; list < all_fit && list <= LAST_LIST; list++) { /* at most 2 rounds, and for an alignment all lists */
+        number = probe(heap, list, PROBES, search);
+        if (number != NOWHERE)
+            return number;
+    }
+    return probe(heap, END_LIST, KNOLL_REGIONS_MAX, search);
 }
 
 /* Takes `length` units out of this free run, `before` units from its low end; what is left on both sides stays free. */
@@ -114,50 +161,54 @@ static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, u
     return number + before;
 }
 
-/* How many units after this one the first aligned unit is; alignment in units. */
-static uint32_t units_to_aligned(const struct knoll_heap *heap, uint32_t number, uint32_t alignment)
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
 {
-    return (uint32_t)(-((uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT) & (alignment - 1));
-}
-
-/* A free run that has an aligned place for `length` units, among the first PROBES of each list that may have one. */
-static uint32_t find_aligned(const struct knoll_heap *heap, uint32_t length, uint32_t alignment)
-{
-    uint32_t number = find(heap, length + alignment - 1); /* one that has such a place wherever it lies */
-    if (number != NOWHERE)
-        return number;
-    for (unsigned list = knoll_pages_list(length); list <= LAST_LIST; list++) {
-        number = heap->list[list];
-        for (unsigned i = 0; i < PROBES && number != NOWHERE; i++) {
-            const struct knoll_entry *entry = entry_of(heap, number);
-            if (entry_length(entry) >= units_to_aligned(heap, number, alignment) + length)
-                return number;
-            number = entry->next;
-        }
+    struct search search = {*length, alignment, NOWHERE};
+    if (alignment > 1) {
+        uint32_t number = find(heap, &search, *length + alignment + 2 * RUN_SHORTEST);
+        return number == NOWHERE ? NOWHERE : cut(heap, number, units_to_aligned(heap, number, alignment), *length);
     }
-    return NOWHERE;
+    uint32_t number = find(heap, &search, *length + RUN_SHORTEST);
+    if (number == NOWHERE && search.longer != NOWHERE) {
+        number = search.longer;
+        ++*length;
+    }
+    return number == NOWHERE ? NOWHERE : cut(heap, number, 0, *length);
 }
 
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+/* The longest free run of the regions' ends, or NOWHERE. */
+static uint32_t longest_end(const struct knoll_heap *heap, uint32_t *longest)
 {
-    uint32_t number = alignment == 1 ? find(heap, length) : find_aligned(heap, length, alignment);
-    return number == NOWHERE ? NOWHERE : cut(heap, number, units_to_aligned(heap, number, alignment), length);
+    uint32_t found = NOWHERE;
+    *longest = 0;
+    for (uint32_t number = heap->list[END_LIST]; number != NOWHERE;) { /* at most KNOLL_REGIONS_MAX rounds */
+        const uint32_t *entry = entry_of(heap, number);
+        if (free_run_length(entry) > *longest) {
+            *longest = free_run_length(entry);
+            found = number;
+        }
+        number = entry_next(entry);
+    }
+    return found;
 }
 
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length)
 {
-    uint32_t number = find(heap, *length);
-    if (number == NOWHERE) {
-        if (heap->lists_filled == 0)
-            return NOWHERE;
-        number = heap->list[bits_highest(heap->lists_filled)];
-        uint32_t longest = entry_length(entry_of(heap, number));
-        if (longest < least)
-            return NOWHERE;
-        if (longest < *length)
-            *length = longest;
+    uint32_t number = knoll_pages_take(heap, length, 1);
+    if (number != NOWHERE)
+        return number;
+    /* What there is is shorter, so the lists tell all but the lengths of the ends. */
+    uint64_t lists = heap->lists_filled & bits_low(list_of_length(*length)) & ~bits_low(list_of_length(least));
+    uint32_t end_length;
+    uint32_t end = longest_end(heap, &end_length);
+    if (lists != 0) {
+        number = heap->list[bits_highest(lists)];
+        *length = free_run_length(entry_of(heap, number));
+    } else if (end_length >= least) {
+        number = end;
+        *length = end_length;
     }
-    return cut(heap, number, 0, *length);
+    return number == NOWHERE ? NOWHERE : cut(heap, number, 0, *length);
 }
 
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
@@ -165,12 +216,12 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t after = index + length;
-    entry_set(region_entry(region, index), RUN_NONE, NOWHERE);
-    if (after < region->own.count && entry_kind(region_entry(region, after)) == RUN_FREE)
+    *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
+    if (after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE)
         length += pull(heap, region, after);
-    const struct knoll_entry *before = region_entry(region, index - 1); /* entry 0 at worst, and that is NONE */
-    if (entry_kind(before) == RUN_FREE) {
-        index -= entry_length(before);
+    uint32_t before = *region_entry(region, index - 1); /* the region's number at worst, and that is NONE */
+    if (cell_kind(before) == RUN_END || cell_kind(before) == RUN_PAIR) {
+        index -= cell_kind(before) == RUN_PAIR ? RUN_SHORTEST : before & NUMBER_MASK;
         length += pull(heap, region, index);
     }
     push(heap, region, index, length);
@@ -180,14 +231,18 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t after = (number & INDEX_MASK) + length;
-    if (wanted < length)
+    bool is_free = after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE;
+    if (wanted < length) {
+        if (length - wanted < RUN_SHORTEST && !is_free)
+            return false;
         knoll_pages_give(heap, number + wanted, length - wanted);
+    }
     if (wanted <= length)
         return true;
 
     uint32_t more = wanted - length;
-    if (after >= region->own.count || entry_kind(region_entry(region, after)) != RUN_FREE ||
-        entry_length(region_entry(region, after)) < more)
+    uint32_t from = is_free ? free_run_length(region_entry(region, after)) : 0;
+    if (from < more || from - more == 1)
         return false;
     cut(heap, number + length, 0, more);
     return true;
@@ -195,13 +250,15 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
 
 uint32_t knoll_pages_longest(const struct knoll_heap *heap)
 {
-    uint32_t longest = 0;
-    uint32_t number = heap->lists_filled == 0 ? NOWHERE : heap->list[bits_highest(heap->lists_filled)];
+    uint32_t longest;
+    longest_end(heap, &longest);
+    uint64_t lists = heap->lists_filled & bits_low(END_LIST);
+    uint32_t number = lists == 0 ? NOWHERE : heap->list[bits_highest(lists)];
     for (unsigned i = 0; i < PROBES && number != NOWHERE; i++) {
-        const struct knoll_entry *entry = entry_of(heap, number);
-        if (entry_length(entry) > longest)
-            longest = entry_length(entry);
-        number = entry->next;
+        const uint32_t *entry = entry_of(heap, number);
+        uint32_t length = free_run_length(entry);
+        longest = length > longest ? length : longest;
+        number = entry_next(entry);
     }
     return longest;
 }
@@ -211,10 +268,12 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t after = index + length;
-    const struct knoll_entry *before = region_entry(region, index - 1);
-    if (after < region->own.count && entry_kind(region_entry(region, after)) == RUN_FREE)
-        length += entry_length(region_entry(region, after));
-    return entry_kind(before) == RUN_FREE ? length + entry_length(before) : length;
+    uint32_t before = *region_entry(region, index - 1);
+    if (after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE)
+        length += free_run_length(region_entry(region, after));
+    if (cell_kind(before) == RUN_PAIR)
+        return length + RUN_SHORTEST;
+    return cell_kind(before) == RUN_END ? length + (before & NUMBER_MASK) : length;
 }
 
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
@@ -224,10 +283,11 @@ bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uin
     return length != 0 && next_length != 0;
 }
 
-bool knoll_pages_placed_well(struct knoll_region *region, uint32_t index, uint32_t length)
+bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    const struct knoll_entry *last = region_entry(region, index + length - 1);
-    return entry_kind(last) == RUN_FREE && entry_length(last) == length;
+    const uint32_t *entry = region_entry(region, index);
+    return length >= RUN_SHORTEST &&
+           (length == RUN_SHORTEST ? cell_kind(entry[1]) == RUN_PAIR : entry[length - 1] == cell_of(RUN_END, length));
 }
 
 #endif

@@ -7,12 +7,15 @@
 #include "region.h"
 
 _Static_assert(KNOLL_PAGE % (1 << KNOLL_UNIT_SHIFT) == 0, "a page must be whole units");
-_Static_assert(sizeof(struct knoll_entry) == 16, "an entry must stay 16 bytes: the bound on tables depends on it");
+_Static_assert(sizeof(struct knoll_region) <= 16, "the bound on tables depends on it");
+_Static_assert(offsetof(struct knoll_region, number) + sizeof(uint32_t) == sizeof(struct knoll_region),
+               "the cell before that of unit 1 must be the region's number");
 
-/* Bytes of tables for units 0 to count - 1. */
+/* Bytes of tables for units 0 to count - 1; count >= 1. */
 static size_t table_bytes(size_t count)
 {
-    return count * ENTRIES_PER_UNIT * sizeof(struct knoll_entry) + ((count + 63) >> 6) * sizeof(uint64_t);
+    return sizeof(struct knoll_region) + (count - 1) * CELLS_PER_UNIT * sizeof(uint32_t) +
+           ((count + 63) >> 6) * sizeof(uint64_t);
 }
 
 /* How many of a region's units its tables take. Each unit takes so much of them that it pays to count only the units
@@ -28,7 +31,7 @@ static size_t table_units(size_t units)
 
 static uintptr_t region_end(const struct knoll_region *region)
 {
-    return (uintptr_t)region->own.base + ((uintptr_t)region->own.count << KNOLL_UNIT_SHIFT);
+    return (uintptr_t)region->base + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
 }
 
 static bool overlaps(uintptr_t start, size_t size, uintptr_t other_start, size_t other_size)
@@ -70,9 +73,9 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     uint32_t number = heap->region_count++;
     struct knoll_region *region = start;
     __builtin_memset(start, 0, taken << KNOLL_UNIT_SHIFT);
-    region->own.base = (unsigned char *)start + ((taken - 1) << KNOLL_UNIT_SHIFT);
-    region->own.count = count;
-    region->own.kind_prev = number;
+    region->base = (unsigned char *)start + ((taken - 1) << KNOLL_UNIT_SHIFT);
+    region->count = count;
+    region->number = number;
 
     uint32_t place = number;
     for (; place > 0 && place < KNOLL_REGIONS_MAX; place--) { /* at most KNOLL_REGIONS_MAX - 1 rounds */
@@ -96,7 +99,7 @@ struct knoll_region *knoll_region_search(const struct knoll_heap *heap, const vo
         struct knoll_region *region = heap->region[heap->by_address[middle]];
         if (region_holds(region, address))
             return region;
-        if ((uintptr_t)address < (uintptr_t)region->own.base)
+        if ((uintptr_t)address < (uintptr_t)region->base)
             high = middle;
         else
             low = middle + 1;
@@ -108,7 +111,7 @@ bool knoll_region_tables_hold(const struct knoll_heap *heap, const void *address
 {
     for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
         const struct knoll_region *region = heap->region[i];
-        if ((uintptr_t)address >= (uintptr_t)region && (uintptr_t)address < (uintptr_t)region->own.base + UNIT)
+        if ((uintptr_t)address >= (uintptr_t)region && (uintptr_t)address < (uintptr_t)region->base + UNIT)
             return true;
     }
     return false;

@@ -2,26 +2,31 @@
  *
  * A region is one span of memory given to the heap. It is cut into units; its tables lie in its first ones:
  *
- *     region                                                              base    base + UNIT
- *     |   entry 0   |  entry of unit 1  |   ...   |  of unit count-1  | slack | map |       unit 1       |  unit 2 ...
- *     |-------------|-------------------|-- ... --|-------------------|-------|-----|--------------------|-------
- *      the region's                                                        1 bit/unit,  handed out from here
- *      own state                                                           growing down
+ *     region                                                      base    base + UNIT
+ *     | header | entry of unit 1 |  ...  | of unit count-1  | slack | map |       unit 1       |  unit 2 ...
+ *     |--------|-----------------|--...--|------------------|-------|-----|--------------------|-------
+ *                CELLS_PER_UNIT cells each                          1 bit/unit,  handed out from here
+ *                                                                   growing down
  *
- * Units are numbered such that unit 1 is the first that is handed out. Unit 0 is the last of those that hold tables;
- * its entry is never needed, so it holds what is known of the region instead.
+ * Units are numbered such that unit 1 is the first that is handed out; unit 0 is the last of those that hold tables.
  *
- * The page map is the array of entries. A unit's entry says something only at the edges of a run:
+ * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, five in classic. A cell says
+ * something only at the edges of a run, and a run that is longer than a cell or two uses its next cells, whichever
+ * unit's entry they are in:
  *
- *     kind    entry of the first unit                    entry of the last unit     entries between
- *     FREE    word: length; next, prev: list links       word: length (compact)     NONE
- *     LARGE   word: length, alignment, looseness                                    NONE
- *     SLAB    word: one bit a block, set while free;     the entry after it holds the rest of the slab's state
- *             next, prev: list links
+ *     cell      0               1          2          3            4               last
+ *     FREE      FREE  | next    prev       length                                  END  | length   (compact only)
+ *       2 cells FREE  | next    PAIR | prev
+ *     LARGE     LARGE | flags   length
+ *     SLAB      SLAB  | next    word, 64 bits         prev         attributes
+ *       tiny    SLAB  | next    word, 64 bits         prev
  *
- * so that taking or giving back a run touches a constant number of entries, however long it is.
+ * so that taking or giving back a run touches a constant number of cells, however long it is. What stands before the
+ * bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means something
+ * in the first cell of a run and in the last one, which the run's neighbours look at: so no run is one cell long, and
+ * a slab's last cell is not its word's.
  *
- * A unit number names a unit of any region in 30 bits: the region's number, then the unit's index. Index 0 is never a
+ * A unit number names a unit of any region in 29 bits: the region's number, then the unit's index. Index 0 is never a
  * run's, so the number 0 means none; for the same reason a heap of zero bytes is a heap without memory.
  *
  * SPDX-License-Identifier: MIT */
@@ -32,71 +37,57 @@
 #include "knoll.h"
 
 #define UNIT        ((size_t)1 << KNOLL_UNIT_SHIFT)
-#define NUMBER_BITS 30
+#define NUMBER_BITS 29
 #define INDEX_BITS  (NUMBER_BITS - KNOLL_REGION_BITS)
 #define INDEX_MASK  ((1u << INDEX_BITS) - 1)
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 #define NOWHERE     0u /* the unit number of no unit */
 
-/* A slab's state takes two entries. In classic a slab can be one unit long, so each unit has two; in compact it is two
- * units long at least, so one is enough. */
-#define ENTRIES_PER_UNIT (KNOLL_UNIT_SHIFT >= 12 ? 2u : 1u)
+/* A slab's state takes five cells, or four if it is tiny; in classic a slab can be one unit long, in compact it never
+ * is. A free run takes two cells. */
+#define CELLS_PER_UNIT (KNOLL_PROFILE == KNOLL_CLASSIC ? 5u : 1u)
 
-enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3 };
+/* The shortest run there is, in units. */
+#define RUN_SHORTEST (KNOLL_PROFILE == KNOLL_CLASSIC ? 1u : 2u)
 
-/* The word of a run that is no slab: its length in units, and what must be remembered about it. */
-#define RUN_LENGTH_MASK     0xffffffffu
-#define RUN_ALIGNMENT_SHIFT 32                  /* LARGE: log2 of the alignment that was asked for, 6 bits */
-#define RUN_LOOSE           ((uint64_t)1 << 62) /* LARGE: longer than its size asks for, see knoll_realloc */
-#define RUN_WAS_BLOCK       ((uint64_t)1 << 63) /* not LARGE: a block that started here has been freed since */
+enum cell { CELL_NEXT = 0, CELL_FREE_PREV = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
+enum slab_cell { CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_ATTRIBUTES = 4 };
 
-/* A slab's `alignment`: log2 of the greatest alignment that a block of it was asked for with, and this flag. */
-#define SLAB_LOOSE          0x80u /* one of its blocks was asked to shrink and could not move, see knoll_realloc */
-#define SLAB_ALIGNMENT_MASK 0x3fu
+/* A cell's kind. In the last cell of a run, FREE is END, and SLAB is PAIR: the second cell of a run of two. */
+enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE, RUN_PAIR = RUN_SLAB };
 
-struct knoll_entry {
-    union {
-        uint64_t word;
-        uint64_t all;        /* in a slab's second entry: the word when no block is held, one bit a block */
-        unsigned char *base; /* in entry 0: the address of unit 0 */
-    };
-    union {
-        uint32_t next;  /* unit number, in FREE and SLAB */
-        uint32_t count; /* in entry 0: units, unit 0 included; indices are less */
-        struct {        /* in a slab's second entry */
-            uint8_t size_class;
-            uint8_t capacity; /* blocks; word has no bits set at or above it */
-            uint8_t touched;  /* the first `touched` blocks have been handed out at least once */
-            uint8_t alignment;
-        } slab;
-    };
-    /* enum run_kind in the top two bits. Below: a unit number; in a slab's second entry the slab's length; in entry 0,
-     * which is of kind NONE, the region's number. */
-    uint32_t kind_prev;
-};
+#define KIND_SHIFT 30
+#define CELL_FLAG  (1u << NUMBER_BITS)
+
+#define RUN_WAS_BLOCK CELL_FLAG /* FREE or NONE: a block that started here has been freed since */
+#define RUN_LOOSE     CELL_FLAG /* LARGE: longer than its size asks for, see knoll_realloc */
+#define SLAB_TINY     CELL_FLAG /* SLAB: of a geometry that needs no attributes, see slab.h */
 
 struct knoll_region {
-    struct knoll_entry own; /* entry 0; the others follow */
+    unsigned char *base; /* the address of unit 0 */
+    uint32_t count;      /* units, unit 0 included; indices are less */
+    uint32_t number;     /* the region's; it is also the cell before that of unit 1, and its kind is NONE */
 };
 
-static inline enum run_kind entry_kind(const struct knoll_entry *entry)
+static inline enum run_kind cell_kind(uint32_t cell)
 {
-    return (enum run_kind)(entry->kind_prev >> NUMBER_BITS);
+    return (enum run_kind)(cell >> KIND_SHIFT);
 }
 
-static inline uint32_t entry_prev(const struct knoll_entry *entry)
+static inline uint32_t cell_of(enum run_kind kind, uint32_t number)
 {
-    return entry->kind_prev & NUMBER_MASK;
+    return (uint32_t)kind << KIND_SHIFT | number;
 }
 
-static inline void entry_set(struct knoll_entry *entry, enum run_kind kind, uint32_t prev)
+/* Makes the cell link to another unit; its kind and flag stay. */
+static inline void cell_link(uint32_t *cell, uint32_t number)
 {
-    entry->kind_prev = (uint32_t)kind << NUMBER_BITS | prev;
+    *cell = (*cell & ~NUMBER_MASK) | number;
 }
 
-static inline uint32_t entry_length(const struct knoll_entry *entry)
+static inline uint32_t entry_next(const uint32_t *entry)
 {
-    return (uint32_t)(entry->word & RUN_LENGTH_MASK);
+    return entry[CELL_NEXT] & NUMBER_MASK;
 }
 
 static inline struct knoll_region *region_of_number(const struct knoll_heap *heap, uint32_t number)
@@ -104,18 +95,17 @@ static inline struct knoll_region *region_of_number(const struct knoll_heap *hea
     return heap->region[number >> INDEX_BITS];
 }
 
-static inline struct knoll_entry *region_entry(struct knoll_region *region, uint32_t index)
+static inline uint32_t *region_entry(const struct knoll_region *region, uint32_t index)
 {
-    size_t offset = (size_t)index * ENTRIES_PER_UNIT * sizeof(struct knoll_entry);
-    return (struct knoll_entry *)((uintptr_t)region + offset); /* the table is larger than its type */
+    return (uint32_t *)(uintptr_t)(region + 1) + (size_t)index * CELLS_PER_UNIT - CELLS_PER_UNIT;
 }
 
 static inline uint32_t region_unit_number(const struct knoll_region *region, uint32_t index)
 {
-    return region->own.kind_prev << INDEX_BITS | index;
+    return region->number << INDEX_BITS | index;
 }
 
-static inline struct knoll_entry *entry_of(const struct knoll_heap *heap, uint32_t number)
+static inline uint32_t *entry_of(const struct knoll_heap *heap, uint32_t number)
 {
     return region_entry(region_of_number(heap, number), number & INDEX_MASK);
 }
@@ -124,22 +114,22 @@ static inline struct knoll_entry *entry_of(const struct knoll_heap *heap, uint32
  * before unit 1 and go downwards, so that the first one's place does not depend on how many there are. */
 static inline uint64_t *region_slab_map(const struct knoll_region *region, uint32_t index)
 {
-    return (uint64_t *)((uintptr_t)region->own.base + UNIT) - 1 - (index >> 6);
+    return (uint64_t *)((uintptr_t)region->base + UNIT) - 1 - (index >> 6);
 }
 
 static inline unsigned char *unit_address(const struct knoll_heap *heap, uint32_t number)
 {
-    return region_of_number(heap, number)->own.base + ((size_t)(number & INDEX_MASK) << KNOLL_UNIT_SHIFT);
+    return region_of_number(heap, number)->base + ((size_t)(number & INDEX_MASK) << KNOLL_UNIT_SHIFT);
 }
 
 static inline uintptr_t region_offset(const struct knoll_region *region, const void *address)
 {
-    return (uintptr_t)address - (uintptr_t)region->own.base;
+    return (uintptr_t)address - (uintptr_t)region->base;
 }
 
 static inline bool region_holds(const struct knoll_region *region, const void *address)
 {
-    return region_offset(region, address) >> KNOLL_UNIT_SHIFT < region->own.count;
+    return region_offset(region, address) >> KNOLL_UNIT_SHIFT < region->count;
 }
 
 /* The region of which a unit holds this address, or NULL: by halving, at most KNOLL_REGION_BITS + 1 steps. */
@@ -168,36 +158,27 @@ static inline uint32_t region_slab_before(const struct knoll_region *region, uin
     return (index & ~63u) - 64 + bits_highest(word[1]);
 }
 
-/* ---- Lists: doubly linked through the entries of FREE runs and of SLABs; a head is a unit number in the heap ---- */
+/* ---- Lists: doubly linked through the cells of FREE runs and of SLABs; a head is a unit number in the heap. `prev` is
+ * the cell that has the link back ---- */
 
-static inline void list_push(struct knoll_heap *heap, uint32_t *head, struct knoll_entry *entry, uint32_t number,
-                             enum run_kind kind)
+static inline void list_push(struct knoll_heap *heap, uint32_t *head, uint32_t *entry, uint32_t number, unsigned prev)
 {
     uint32_t next = *head;
-    entry->next = next;
-    entry_set(entry, kind, NOWHERE);
+    cell_link(&entry[CELL_NEXT], next);
+    cell_link(&entry[prev], NOWHERE);
     if (next != NOWHERE)
-        entry_set(entry_of(heap, next), kind, number);
+        cell_link(&entry_of(heap, next)[prev], number);
     *head = number;
 }
 
-/* Takes the first entry, this one, out. */
-static inline void list_pop(struct knoll_heap *heap, uint32_t *head, const struct knoll_entry *entry,
-                            enum run_kind kind)
+static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned prev)
 {
-    *head = entry->next;
-    if (entry->next != NOWHERE)
-        entry_set(entry_of(heap, entry->next), kind, NOWHERE);
-}
-
-static inline void list_remove(struct knoll_heap *heap, uint32_t *head, struct knoll_entry *entry, enum run_kind kind)
-{
-    uint32_t next = entry->next;
-    uint32_t prev = entry_prev(entry);
+    uint32_t next = entry_next(entry);
+    uint32_t before = entry[prev] & NUMBER_MASK;
     if (next != NOWHERE)
-        entry_set(entry_of(heap, next), kind, prev);
-    if (prev != NOWHERE)
-        entry_of(heap, prev)->next = next;
+        cell_link(&entry_of(heap, next)[prev], before);
+    if (before != NOWHERE)
+        cell_link(&entry_of(heap, before)[CELL_NEXT], next);
     else
         *head = next;
 }

@@ -13,6 +13,10 @@
  *     a slab comes free:  spare_slab is another that is still empty → that one goes back; this one becomes spare_slab
  *     a request fails:    spare_slab is empty → it goes back, and the request is tried again
  *
+ * Which blocks were handed out at least once, for the faults' sake, takes no more than two numbers a class: a class
+ * grows only when all blocks of its slabs are held, so only in the slab that was made last can there be untouched ones,
+ * and the lowest free bit is always taken, so the touched ones are its first.
+ *
  * Invariants:
  *   1. A slab is in its class's partial list just if its word is not 0.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
@@ -24,6 +28,7 @@
 #include "pages.h"
 
 _Static_assert(KNOLL_SLAB_MAXIMUM <= 64 * UNIT, "a slab's start is looked for in 64 units");
+_Static_assert(KNOLL_CLASS_COUNT <= 32, "a class has five bits in a slab's attributes");
 
 static void mark_start(struct knoll_heap *heap, uint32_t number)
 {
@@ -33,24 +38,25 @@ static void mark_start(struct knoll_heap *heap, uint32_t number)
 
 static void give_slab(struct knoll_heap *heap, uint32_t number)
 {
-    struct knoll_entry *slab = entry_of(heap, number);
-    struct knoll_class_state *state = &heap->size_class[slab[1].slab.size_class];
-    uint32_t length = slab_length(slab);
-    list_remove(heap, &state->partial, slab, RUN_SLAB);
+    uint32_t *slab = entry_of(heap, number);
+    uint32_t attributes = slab_attributes(slab);
+    struct knoll_class_state *state = &heap->size_class[attributes_class(attributes)];
+    list_remove(heap, &state->partial, slab, CELL_SLAB_PREV);
     state->slabs--;
-    state->blocks -= slab[1].slab.capacity;
+    state->blocks -= attributes_capacity(attributes);
+    if (state->newest == number)
+        state->newest = NOWHERE;
     mark_start(heap, number);
-    slab[1].word = 0; /* or what is left of it might pass for RUN_WAS_BLOCK */
-    knoll_pages_give(heap, number, length);
-    slab->word |= RUN_WAS_BLOCK;
+    slab_set_word(slab, 0); /* or what is left of it might pass for a kind */
+    if (!slab_is_tiny(slab))
+        slab[CELL_ATTRIBUTES] = 0;
+    knoll_pages_give(heap, number, attributes_length(attributes));
+    slab[CELL_NEXT] |= RUN_WAS_BLOCK;
 }
 
 bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
 {
-    if (heap->spare_slab == NOWHERE)
-        return false;
-    const struct knoll_entry *slab = entry_of(heap, heap->spare_slab);
-    return slab_is_empty(slab);
+    return heap->spare_slab != NOWHERE && slab_is_empty(entry_of(heap, heap->spare_slab));
 }
 
 static bool give_spare(struct knoll_heap *heap)
@@ -62,7 +68,7 @@ static bool give_spare(struct knoll_heap *heap)
     return true;
 }
 
-uint32_t knoll_slab_take_run(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+uint32_t knoll_slab_take_run(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
 {
     uint32_t number = knoll_pages_take(heap, length, alignment);
     if (number == NOWHERE && give_spare(heap))
@@ -83,22 +89,23 @@ bool knoll_slab_grow(struct knoll_heap *heap, unsigned size_class)
     unsigned capacity = class_blocks_in(properties, length);
     if (length < properties->units) {
         uint32_t enough = class_units_for(properties, capacity);
-        knoll_pages_resize(heap, number, length, enough);
-        length = enough;
+        length = knoll_pages_resize(heap, number, length, enough) ? enough : length;
     }
     struct knoll_class_state *state = &heap->size_class[size_class];
-    struct knoll_entry *slab = entry_of(heap, number);
-    slab->word = bits_low(capacity);
-    slab[1].all = bits_low(capacity);
-    slab[1].slab.size_class = (uint8_t)size_class;
-    slab[1].slab.capacity = (uint8_t)capacity;
-    slab[1].slab.touched = 0;
-    slab[1].slab.alignment = 0;
-    slab[1].kind_prev = length;
-    list_push(heap, &state->partial, slab, number, RUN_SLAB);
+    uint32_t *slab = entry_of(heap, number);
+    slab[CELL_NEXT] = cell_of(RUN_SLAB, NOWHERE);
+    slab[CELL_SLAB_PREV] = cell_of(RUN_NONE, NOWHERE);
+    if (KNOLL_PROFILE == KNOLL_COMPACT && length == TINY_LENGTH)
+        slab[CELL_NEXT] |= SLAB_TINY;
+    else
+        slab[CELL_ATTRIBUTES] = slab_attributes_of(size_class, capacity, length);
+    slab_set_word(slab, bits_low(capacity));
+    list_push(heap, &state->partial, slab, number, CELL_SLAB_PREV);
     mark_start(heap, number);
     state->slabs++;
     state->blocks += capacity;
+    state->newest = number;
+    state->touched = 0;
     return true;
 }
 

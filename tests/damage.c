@@ -133,7 +133,7 @@ static void the_tables(void **state)
     tables -= knoll_total_bytes(&heap);
     report("empty heap: ", flips_seen(arena, tables), tables, 600);
     make_rich_heap();
-    report("heap in use: ", flips_seen(arena, tables), tables, CLASSIC ? 950 : 4000);
+    report("heap in use: ", flips_seen(arena, tables), tables, CLASSIC ? 850 : 4000);
     for (size_t i = 0; i < 64; i++)
         knoll_free(&heap, blocks[i]);
     report("heap freed: ", flips_seen(arena, tables), tables, CLASSIC ? 700 : 850);

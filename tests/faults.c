@@ -110,6 +110,15 @@ static int stop_at_first_block(void *context, const struct knoll_item *item)
     return item->kind == KNOLL_ITEM_BLOCK;
 }
 
+/* Whether memory did not suffice for a block as it should be, so that this one may be freed under other sizes too. */
+static bool served_otherwise(const void *block, size_t size)
+{
+    struct knoll_stats stats;
+    knoll_get_stats(&heap, &stats);
+    return knoll_usable_size(&heap, block) != knoll_good_size(&heap, 1, size) ||
+           (size <= KNOLL_SLAB_MAXIMUM && stats.large_blocks != 0);
+}
+
 enum place { ALONE, AMONG_OTHERS, FIRST_OF_HEAP, LAST_OF_HEAP, IN_SECOND_REGION, PLACES };
 
 /* All blocks of this size that the heap can give: the first, the last, or one in the region that came second. */
@@ -126,8 +135,13 @@ static void *block_at(enum place place, size_t size)
         assert_non_null(knoll_malloc(&heap, size));
         return block;
     }
-    while (block != NULL && !(place == IN_SECOND_REGION && block >= second))
+    while (block != NULL && !(place == IN_SECOND_REGION && block >= second)) {
         block = knoll_malloc(&heap, size);
+        if (block != NULL && served_otherwise(block, size)) {
+            knoll_free(&heap, block);
+            block = NULL;
+        }
+    }
     if (place == IN_SECOND_REGION && block != NULL)
         return block;
     knoll_walk(&heap, place == FIRST_OF_HEAP ? stop_at_first_block : find_last_block, &found);

@@ -17,7 +17,7 @@
 #define FIRST_SIZE  KIB(128)
 #define SECOND_SIZE KIB(32)
 #define ALL         0xFFFFFFFFu
-#define KIND_BITS   (~NUMBER_MASK)
+#define KIND_BITS   (3u << KIND_SHIFT)
 #define SLOTS       64
 
 static struct knoll_heap heap;
@@ -76,66 +76,53 @@ static void expect_seen64(uint64_t *word, uint64_t bits)
 
 static void flip_free_run(struct knoll_region *region, uint32_t index)
 {
-    struct knoll_entry *first = region_entry(region, index);
-    uint32_t length = entry_length(first);
-    struct knoll_entry *last = region_entry(region, index + length - 1);
-    expect_seen64(&first->word, RUN_LENGTH_MASK);
-    expect_seen(&first->next, ALL);
-    expect_seen(&first->kind_prev, ALL);
-    if (!CLASSIC && length > 1) {
-        expect_seen64(&last->word, RUN_LENGTH_MASK);
-        expect_seen(&last->kind_prev, KIND_BITS);
-    }
+    uint32_t *first = region_entry(region, index);
+    uint32_t length = free_run_length(first);
+    expect_seen(&first[CELL_NEXT], KIND_BITS | NUMBER_MASK);
+    expect_seen(&first[CELL_FREE_PREV], (CLASSIC ? 0 : KIND_BITS) | NUMBER_MASK);
+    if (CLASSIC || length > 3)
+        expect_seen(&first[CELL_LENGTH], (CLASSIC ? 0 : KIND_BITS) | NUMBER_MASK);
+    if (!CLASSIC && length > 2)
+        expect_seen(&first[length - 1], ALL);
 }
 
-static void flip_large_run(struct knoll_entry *run)
+static void flip_large_run(uint32_t *run)
 {
-    expect_seen64(&run->word, RUN_LENGTH_MASK | RUN_WAS_BLOCK);
-    expect_seen(&run->kind_prev, KIND_BITS);
+    expect_seen(&run[CELL_NEXT], KIND_BITS | (NUMBER_MASK & ~63u));
+    expect_seen(&run[CELL_LARGE_LENGTH], ALL);
 }
 
-/* Of a slab's second entry all but `touched` and `alignment`, which are the histories. */
-static void flip_slab(struct knoll_entry *slab)
+/* Of a slab's attributes all but alignment and looseness, which are history, and bits that are not used. */
+static void flip_slab(uint32_t *slab)
 {
-    struct knoll_entry *second = &slab[1];
-    bool listed = slab->word != 0;
-    expect_seen64(&slab->word, ~(uint64_t)0);
-    expect_seen(&slab->kind_prev, listed ? ALL : KIND_BITS);
-    if (listed)
-        expect_seen(&slab->next, ALL);
-    expect_seen(&second->kind_prev, ALL);
-    for (unsigned i = 0; i < 8; i++) {
-        second->slab.size_class ^= (uint8_t)(1u << i);
-        assert_true(knoll_check(&heap) != 0);
-        second->slab.size_class ^= (uint8_t)(1u << i);
-        second->slab.capacity ^= (uint8_t)(1u << i);
-        assert_true(knoll_check(&heap) != 0);
-        second->slab.capacity ^= (uint8_t)(1u << i);
-        flipped += 2;
-    }
+    bool listed = slab_word(slab) != 0;
+    expect_seen(&slab[CELL_WORD], ALL);
+    expect_seen(&slab[CELL_WORD + 1], ALL);
+    expect_seen(&slab[CELL_NEXT], KIND_BITS | (CLASSIC ? 0 : SLAB_TINY) | (listed ? NUMBER_MASK : 0));
+    expect_seen(&slab[CELL_SLAB_PREV], (CLASSIC ? 0 : KIND_BITS) | (listed ? NUMBER_MASK : 0));
+    if (!slab_is_tiny(slab))
+        expect_seen(&slab[CELL_ATTRIBUTES], 0x3f000fffu | (CLASSIC ? 0 : KIND_BITS));
 }
 
-/* The kinds of the entries inside a run: NONE, whatever else they hold. */
+/* The kinds of the cells inside a run, past those whose bits all mean something: NONE, whatever else they hold. */
 static void flip_inside(struct knoll_region *region, uint32_t index, uint32_t length, bool is_free)
 {
-    uint32_t end = index + length - (is_free ? 1 : 0);
-    for (uint32_t i = index + 1; i < end; i++)
-        expect_seen(&region_entry(region, i)->kind_prev, KIND_BITS);
-    if (CLASSIC && is_free && length > 1) /* FREE, there, would be no harm */
-        expect_seen(&region_entry(region, end)->kind_prev, (uint32_t)RUN_LARGE << NUMBER_BITS);
+    uint32_t end = index + length - (is_free && !CLASSIC ? 1 : 0);
+    for (uint32_t i = index + (CLASSIC ? 1 : CELL_ATTRIBUTES + 1); i < end; i++)
+        expect_seen(region_entry(region, i), KIND_BITS);
 }
 
 static void flip_region(struct knoll_region *region)
 {
     uint32_t length;
-    expect_seen(&region->own.count, ALL);
-    expect_seen(&region->own.kind_prev, ALL);
-    for (uint32_t unit = 0; unit < region->own.count; unit++)
+    expect_seen(&region->count, ALL);
+    expect_seen(&region->number, ALL);
+    for (uint32_t unit = 0; unit < region->count; unit++)
         expect_seen64(region_slab_map(region, unit), bit(unit % 64));
-    for (uint32_t index = 1; index < region->own.count; index += length) {
-        struct knoll_entry *entry = region_entry(region, index);
-        enum run_kind kind = entry_kind(entry);
-        length = kind == RUN_SLAB ? slab_length(entry) : entry_length(entry);
+    for (uint32_t index = 1; index < region->count; index += length) {
+        uint32_t *entry = region_entry(region, index);
+        enum run_kind kind = cell_kind(*entry);
+        length = run_length(entry);
         if (kind == RUN_FREE)
             flip_free_run(region, index);
         else if (kind == RUN_LARGE)
@@ -171,7 +158,7 @@ enum {
     ONE_EMPTY_SLAB,
     FREE_LISTS
 };
-enum { PARTIAL_LISTS = 11 };
+enum { PARTIAL_LISTS = 11, CLASS_COUNTS };
 
 static void make_simple_heap(void)
 {
@@ -186,13 +173,14 @@ static uint32_t longest_free_run(void)
 /* Makes [index, index + length) a free run, with list and counts in order. */
 static void make_free_run(struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    struct knoll_entry *last = region_entry(region, index + length - 1);
-    if (!CLASSIC) {
-        last->word = length;
-        entry_set(last, RUN_FREE, NOWHERE);
-    }
-    free_list_push(&heap, knoll_pages_list(length), region_entry(region, index), region_unit_number(region, index),
-                   length);
+    uint32_t *entry = region_entry(region, index);
+    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
+    entry[CELL_FREE_PREV] = cell_of(!CLASSIC && length == 2 ? RUN_PAIR : RUN_NONE, NOWHERE);
+    if (CLASSIC || length > 2)
+        entry[CELL_LENGTH] = length;
+    if (!CLASSIC && length > 2)
+        entry[length - 1] = cell_of(RUN_END, length);
+    free_list_push(&heap, knoll_pages_list(region, index, length), entry, region_unit_number(region, index), length);
 }
 
 /* Cuts the longest free run, which starts at a multiple of four, in three. */
@@ -201,8 +189,8 @@ static void cut_in_three(uint32_t first, uint32_t second)
     uint32_t number = longest_free_run();
     struct knoll_region *region = region_of_number(&heap, number);
     uint32_t index = number & INDEX_MASK;
-    uint32_t length = entry_length(entry_of(&heap, number));
-    free_list_remove(&heap, knoll_pages_list(length), entry_of(&heap, number));
+    uint32_t length = free_run_length(entry_of(&heap, number));
+    free_list_remove(&heap, knoll_pages_list(region, index, length), entry_of(&heap, number), length);
     make_free_run(region, index, first);
     make_free_run(region, index + first, second);
     for (uint32_t at = first + second; at < length;) { /* in pieces that classic allows there */
@@ -219,11 +207,11 @@ static void free_runs_side_by_side(void **state)
     cut_in_three(2, 2);
     assert_int_equal(knoll_check(&heap), FREE_RUNS_MERGED);
     make_simple_heap();
-    cut_in_three(1, 2); /* in classic the second is out of place */
+    cut_in_three(3, 6); /* in classic both are out of place */
     assert_int_equal(knoll_check(&heap), CLASSIC ? FREE_RUN_FORM : FREE_RUNS_MERGED);
     make_simple_heap();
     if (!CLASSIC) {
-        region_entry(heap.region[0], heap.region[0]->own.count - 1)->word--;
+        --*region_entry(heap.region[0], heap.region[0]->count - 1);
         assert_int_equal(knoll_check(&heap), FREE_RUN_FORM);
     }
 }
@@ -232,7 +220,7 @@ static void regions_out_of_order(void **state)
 {
     (void)state;
     make_rich_heap(5);
-    heap.region[0]->own.count |= 1u << (INDEX_BITS - 1);
+    heap.region[0]->count |= 1u << (INDEX_BITS - 1);
     assert_int_equal(knoll_check(&heap), REGION_TABLE);
     if (KNOLL_REGIONS_MAX == 1)
         return;
@@ -241,7 +229,7 @@ static void regions_out_of_order(void **state)
     heap.by_address[1] = 0;
     assert_int_equal(knoll_check(&heap), REGION_TABLE);
     make_rich_heap(5);
-    heap.region[0]->own.kind_prev = 1;
+    heap.region[0]->number = 1;
     assert_int_equal(knoll_check(&heap), REGION_TABLE);
 }
 
@@ -251,14 +239,14 @@ static void large_runs(void **state)
     make_simple_heap();
     knoll_malloc(&heap, 10000);
     void *block = knoll_malloc(&heap, 10000);
-    struct block found = {{NULL, NOWHERE, 0}, 0};
+    struct block found = {{NULL, NOWHERE, 0, 0}, 0};
     assert_true(block_find(&heap, block, &found));
-    uint64_t *word = &entry_of(&heap, found.place.number)->word;
-    *word |= (uint64_t)30 << RUN_ALIGNMENT_SHIFT; /* a run after another is not at a GiB */
+    uint32_t *run = entry_of(&heap, found.place.number);
+    *run |= 30; /* a run after another is not at a GiB */
     assert_int_equal(knoll_check(&heap), LARGE_FORM);
-    *word &= RUN_LENGTH_MASK;
+    *run &= ~NUMBER_MASK;
     assert_int_equal(knoll_check(&heap), 0);
-    *word |= RUN_WAS_BLOCK;
+    *run |= 8 * sizeof(size_t); /* no alignment */
     assert_int_equal(knoll_check(&heap), LARGE_FORM);
 }
 
@@ -270,14 +258,21 @@ static void slabs(void **state)
     knoll_malloc(&heap, 64);
     struct knoll_class_state *counts = &heap.size_class[class_for(1, 64)];
     uint32_t number = counts->partial;
-    struct knoll_entry *slab = entry_of(&heap, number);
-    struct knoll_entry *second = &slab[1];
-    second->slab.touched = (uint8_t)(second->slab.capacity + 1);
+    uint32_t *slab = entry_of(&heap, number);
+    unsigned capacity = attributes_capacity(slab_attributes(slab));
+    counts->touched = capacity + 1;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    second->slab.touched = 1;
+    counts->touched = 1;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    second->slab.touched = second->slab.capacity;
+    counts->touched = capacity;
     assert_int_equal(knoll_check(&heap), 0);
+    counts->newest = number + 1; /* no slab */
+    assert_int_equal(knoll_check(&heap), CLASS_COUNTS);
+    counts->newest = number;
+    heap.size_class[0].newest = heap.size_class[1].newest = number; /* not of both classes */
+    assert_int_equal(knoll_check(&heap), CLASS_COUNTS);
+    heap.size_class[0].newest = heap.size_class[1].newest = NOWHERE;
+    counts->newest = number;
 
     uint64_t *map = region_slab_map(heap.region[0], 0);
     *map ^= 1; /* unit 0 */
@@ -286,14 +281,13 @@ static void slabs(void **state)
     assert_int_equal(knoll_check(&heap), SLAB_MAP);
     *map ^= bit(10);
 
-    list_remove(&heap, &counts->partial, slab, RUN_SLAB);
+    list_remove(&heap, &counts->partial, slab, CELL_SLAB_PREV);
     assert_int_equal(knoll_check(&heap), PARTIAL_LISTS);
-    list_push(&heap, &counts->partial, slab, number, RUN_SLAB);
+    list_push(&heap, &counts->partial, slab, number, CELL_SLAB_PREV);
     assert_int_equal(knoll_check(&heap), 0);
-    second->slab.touched = 2;
-    second->slab.capacity--;
-    second->all = bits_low(second->slab.capacity);
-    slab->word &= second->all;
+    counts->touched = 2;
+    slab[CELL_ATTRIBUTES] -= 1u << SLAB_CAPACITY_SHIFT;
+    slab_set_word(slab, slab_word(slab) & bits_low(capacity - 1));
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
 }
 
@@ -315,13 +309,13 @@ static void free_lists(void **state)
     (void)state;
     make_simple_heap();
     uint32_t number = longest_free_run();
-    struct knoll_entry *run = entry_of(&heap, number);
-    unsigned list = knoll_pages_list(entry_length(run));
-    list_remove(&heap, &heap.list[list], run, RUN_FREE); /* in none */
+    uint32_t *run = entry_of(&heap, number);
+    unsigned list = knoll_pages_list(heap.region[0], number & INDEX_MASK, free_run_length(run));
+    list_remove(&heap, &heap.list[list], run, CELL_FREE_PREV); /* in none */
     heap.lists_filled &= ~bit(list);
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
-    list_push(&heap, &heap.list[list + 1], run, number, RUN_FREE); /* in another */
-    heap.lists_filled |= bit(list + 1);
+    list_push(&heap, &heap.list[list - 1], run, number, CELL_FREE_PREV); /* in another */
+    heap.lists_filled |= bit(list - 1);
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
 }
 

@@ -6,23 +6,30 @@
 #include "pages.h"
 #include "support.h"
 
-/* Lists by doubling in classic; in compact one list a length up to four, then four a doubling, and the last is open. */
+#define OPEN_LIST                                                                                                      \
+    (CLASSIC ? KNOLL_LIST_COUNT - 1 : KNOLL_LIST_COUNT - 2) /* of all longer runs, but for compact's ends */
+
+/* Lists by doubling in classic; in compact one list a length up to four, then four a doubling, and the last but one is
+ * open; the last is for runs at the region's end. */
 static void lengths_and_lists(void **state)
 {
     uint32_t list = 0, next = 2, width = 1;
     (void)state;
     for (uint32_t length = 1; length <= 1u << 20; length++) {
-        if (length == next && list < KNOLL_LIST_COUNT - 1) {
+        struct knoll_region region = {.count = length + 2};
+        if (length == next && list < OPEN_LIST) {
             list++;
             width = CLASSIC ? next : width;
             while (!CLASSIC && next >= 8 * width)
                 width *= 2;
             next += width;
         }
-        if (knoll_pages_list(length) != list)
+        if (knoll_pages_list(&region, 1, length) != list ||
+            knoll_pages_list(&region, 2, length) != (CLASSIC ? list : KNOLL_LIST_COUNT - 1))
             assert_int_equal(length, 0);
     }
-    assert_int_equal(knoll_pages_list(INDEX_MASK), CLASSIC ? INDEX_BITS - 1 : KNOLL_LIST_COUNT - 1);
+    struct knoll_region region = {.count = 1};
+    assert_int_equal(knoll_pages_list(&region, 1, INDEX_MASK), CLASSIC ? INDEX_BITS - 1 : OPEN_LIST);
 }
 
 static void lengths_are_rounded(void **state)
@@ -33,9 +40,18 @@ static void lengths_are_rounded(void **state)
         for (size_t units = 1; units <= 3000; units++) {
             while (power < units)
                 power *= 2;
-            assert_int_equal(knoll_pages_round(units, alignment), CLASSIC ? power : units);
+            assert_int_equal(knoll_pages_round(units, alignment), CLASSIC ? power : units == 1 ? 2 : units);
         }
     }
+}
+
+/* Takes a run of just this length. */
+static uint32_t take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    uint32_t given = length;
+    uint32_t number = knoll_pages_take(heap, &given, alignment);
+    assert_true(number == NOWHERE || given == length);
+    return number;
 }
 
 /* A region of 300 MiB, of which only the tables are there: the page layer touches nothing else. In compact its longest
@@ -50,23 +66,23 @@ static void the_last_list(void **state)
     unsigned char *start = arena_at(KIB(64), 0);
     knoll_pages_add(&heap, knoll_region_make(&heap, start, MIB(300)));
     assert_int_equal(knoll_check(&heap), 0);
-    uint32_t part = CLASSIC ? 1u << 14 : 1u << 17; /* the shortest that the last list of compact has */
-    uint32_t first = knoll_pages_take(&heap, part, 1);
+    uint32_t part = CLASSIC ? 1u << 14 : 7u << 14; /* the shortest that the last list of compact has */
+    uint32_t first = take(&heap, part, 1);
     uint32_t longest = knoll_pages_longest(&heap);
     assert_true(first != NOWHERE && longest >= part);
-    uint32_t second = knoll_pages_take(&heap, part, 64);
+    uint32_t second = take(&heap, part, 64);
     assert_true(second != NOWHERE && second != first);
     knoll_pages_give(&heap, first, part);
-    assert_int_equal(knoll_pages_list(part), CLASSIC ? 14 : KNOLL_LIST_COUNT - 1);
-    uint32_t aligned = knoll_pages_take(&heap, part / 2, part / 2); /* one that may be in no other list */
+    assert_int_equal(knoll_pages_list(heap.region[0], first & INDEX_MASK, part), CLASSIC ? 14 : OPEN_LIST);
+    uint32_t aligned = take(&heap, part / 2, 1u << 13); /* one that may be in no other list */
     assert_true(aligned != NOWHERE);
     knoll_pages_give(&heap, aligned, part / 2);
-    assert_true(knoll_pages_take(&heap, part, 1) == first);
-    assert_int_equal(knoll_pages_take(&heap, CLASSIC ? 1u << 17 : 400000, 1), NOWHERE);
+    assert_true(take(&heap, part, 1) == first);
+    assert_int_equal(take(&heap, CLASSIC ? 1u << 17 : 400000, 1), NOWHERE);
     while ((longest = knoll_pages_longest(&heap)) != 0)
-        assert_true(knoll_pages_take(&heap, longest, 1) != NOWHERE);
+        assert_true(take(&heap, longest, 1) != NOWHERE);
     knoll_pages_give(&heap, second, part);
-    assert_true(knoll_pages_take(&heap, part, 64) == second); /* the only one, and not a unit to spare */
+    assert_true(take(&heap, part, 64) == second); /* the only one, and not a unit to spare */
 }
 
 /* The last run of a region ends where the slab map begins, and bits of that must not be taken for a free run. */
@@ -77,17 +93,21 @@ static void the_slab_map_is_no_run(void **state)
     memset(&heap, 0, sizeof heap);
     struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), MIB(1));
     knoll_pages_add(&heap, region);
-    while (knoll_pages_take(&heap, 1, 1) != NOWHERE)
+    uint32_t shortest = RUN_SHORTEST;
+    if (!CLASSIC)
+        assert_true(take(&heap, region->count - 1 - shortest, 1) != NOWHERE);
+    while (take(&heap, shortest, 1) != NOWHERE)
         continue;
-    struct knoll_entry *map = region_entry(region, region->own.count);
-    uint32_t last = region_unit_number(region, region->own.count - 1);
-    map->word = 1;
-    entry_set(map, RUN_FREE, NOWHERE);
-    assert_false(knoll_pages_resize(&heap, last, 1, 2));
-    assert_int_equal(knoll_pages_merged_length(&heap, last, 1), 1);
-    knoll_pages_give(&heap, last, 1);
-    assert_int_equal(knoll_pages_longest(&heap), 1);
-    assert_int_equal(entry_kind(map), RUN_FREE);
+    uint32_t *map = region_entry(region, region->count);
+    uint32_t last = region_unit_number(region, region->count - shortest);
+    map[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
+    map[CELL_FREE_PREV] = NOWHERE;
+    map[CELL_LENGTH] = shortest;
+    assert_false(knoll_pages_resize(&heap, last, shortest, 2 * shortest));
+    assert_int_equal(knoll_pages_merged_length(&heap, last, shortest), shortest);
+    knoll_pages_give(&heap, last, shortest);
+    assert_int_equal(knoll_pages_longest(&heap), shortest);
+    assert_int_equal(cell_kind(*map), RUN_FREE);
 }
 
 static const struct CMUnitTest tests[] = {

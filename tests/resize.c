@@ -202,12 +202,12 @@ static void a_run_that_could_not_move(void **state)
 {
     (void)state;
     make_heap(&heap, arena, KIB(256));
-    size_t unit = stats_now().unit_bytes;
+    size_t shortest = CLASSIC ? stats_now().unit_bytes : 2 * stats_now().unit_bytes;
     void *run = knoll_malloc(&heap, 40000);
     take_the_rest();
     assert_ptr_equal(knoll_realloc(&heap, run, 100), run);
-    assert_int_equal(knoll_usable_size(&heap, run), unit);
-    assert_true(knoll_available_bytes(&heap) >= 40000 - unit);
+    assert_int_equal(knoll_usable_size(&heap, run), shortest);
+    assert_true(knoll_available_bytes(&heap) >= 40000 - shortest);
 
     assert_ptr_equal(knoll_realloc(&heap, run, 30000), run);
     knoll_set_fault_handler(&heap, record_fault);

@@ -33,7 +33,7 @@ static void a_fresh_heap(void **state)
     assert_int_equal(stats.frees, 0);
     assert_int_equal(stats.failures, 0);
     assert_int_equal(stats.regions, 1);
-    assert_int_equal(stats.unit_bytes, CLASSIC ? 4096 : 1024);
+    assert_int_equal(stats.unit_bytes, CLASSIC ? 4096 : 512);
     assert_int_equal(stats.large_blocks, 0);
     assert_int_equal(stats.large_bytes, 0);
     assert_int_equal(stats.class_count, KNOLL_CLASS_COUNT);

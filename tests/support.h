@@ -119,8 +119,8 @@ uint64_t block_fingerprint(const void *block, size_t usable_size);
 /* Walks the heap, asserting that the items tile every region and that the statistics say what the walk found. */
 struct survey survey(const struct knoll_heap *heap);
 
-/* Whether the heap may refuse a request of this size: its class has no free block, and no free run or empty slab is
- * long enough for one. A block that is free in a slab of another class is of no use to it. */
+/* Whether the heap may refuse a request of this size: neither a free block, nor a free run, nor an empty slab is as
+ * large. */
 bool may_refuse(const struct knoll_heap *heap, size_t size);
 
 #endif

@@ -190,8 +190,7 @@ static void compare(const struct survey *found, const struct knoll_stats *stats)
         assert_int_equal(stats->free_runs[i], seen->free_runs[i]);
     assert_true(stats->peak_used_bytes >= stats->used_bytes);
     assert_true(stats->largest_block <= stats->available_bytes);
-    /* In compact a slab is two units long at least, and less than a page is served by a slab. */
-    assert_true(stats->largest_block >= found->largest_run || found->largest_run < 2 * seen->unit_bytes);
+    assert_true(stats->largest_block >= found->largest_run);
 }
 
 struct survey survey(const struct knoll_heap *heap)
@@ -216,16 +215,13 @@ struct survey survey(const struct knoll_heap *heap)
 bool may_refuse(const struct knoll_heap *heap, size_t size)
 {
     struct survey found = survey(heap);
-    size_t longest = found.largest_run > found.largest_empty ? found.largest_run : found.largest_empty;
-    size_t needed = knoll_good_size(heap, 1, size);
-    if (needed > KNOLL_SLAB_MAXIMUM || needed == 0)
-        return size > largest_block(heap);
+    size = size == 0 ? 1 : size;
+    if (size <= found.largest_run || size <= found.largest_empty)
+        return false;
     for (size_t i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_class_stats *size_class = &found.stats.size_class[i];
-        if (size_class->block_size == needed && size_class->used_blocks < size_class->total_blocks)
+        if (size <= size_class->block_size && size_class->used_blocks < size_class->total_blocks)
             return false;
     }
-    /* In compact a slab is two units long at least. */
-    size_t least = CLASSIC ? found.stats.unit_bytes : 2 * found.stats.unit_bytes;
-    return longest < (needed < least ? least : needed);
+    return true;
 }
