@@ -124,7 +124,8 @@ static enum invariant check_slab(const struct knoll_heap *heap, const struct kno
     unsigned size_class = attributes_class(attributes);
     unsigned capacity = attributes_capacity(attributes);
     uint32_t length = attributes_length(attributes);
-    if (size_class >= KNOLL_CLASS_COUNT || capacity > 64 || (slab_word(slab) & ~bits_low(capacity)) != 0)
+    if (size_class >= KNOLL_CLASS_COUNT || capacity == 0 || capacity > 64 ||
+        (slab_word(slab) & ~bits_low(capacity)) != 0)
         return SLAB_FORM;
     const struct knoll_class *properties = &knoll_classes[size_class];
     if (length > properties->units + (RUN_SHORTEST - 1) || length < properties->least_units ||

@@ -102,6 +102,7 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     return number;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the other page layer writes to *length
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */

@@ -80,10 +80,16 @@ static inline const struct knoll_class *slab_class(const uint32_t *slab)
     return &knoll_classes[attributes_class(slab_attributes(slab))];
 }
 
+/* The word of a slab of which no block is held. */
+static inline uint64_t attributes_all_free(uint32_t attributes)
+{
+    return ~(uint64_t)0 >> (64 - attributes_capacity(attributes)); /* a slab has a block at least */
+}
+
 /* Whether no block of the slab is held. */
 static inline bool slab_is_empty(const uint32_t *slab)
 {
-    return slab_word(slab) == bits_low(attributes_capacity(slab_attributes(slab)));
+    return slab_word(slab) == attributes_all_free(slab_attributes(slab));
 }
 
 static inline uint32_t slab_length(const uint32_t *slab)
@@ -156,7 +162,7 @@ static inline void slab_give(struct knoll_heap *heap, const struct slab_place *p
     word |= bit(place->index);
     slab_set_word(place->slab, word);
     state->used--;
-    if (word == bits_low(attributes_capacity(place->attributes)))
+    if (word == attributes_all_free(place->attributes))
         knoll_slab_keep(heap, place->number);
 }
 
