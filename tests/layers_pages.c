@@ -235,11 +235,11 @@ static unsigned list_of_length(uint32_t length)
  * runs can be cut, or a lower one. */
 static void expect_good_fit(uint32_t number, uint32_t length)
 {
-    const struct run *from = NULL; /* the run it was cut from */
+    const struct run *from = &expected[expected_count]; /* the run it was cut from */
     for (uint32_t i = 0; i < expected_count; i++)
         if (number_of(&expected[i]) == number)
             from = &expected[i];
-    assert_non_null(from);
+    assert_true(from != &expected[expected_count]);
     assert_true(can_be_cut(from->length, length));
     unsigned suffice = CLASSIC ? list_of_length(length) : list_of_length(length + 1) + 1;
     for (uint32_t i = 0; i < expected_count; i++)
