@@ -63,24 +63,30 @@ struct knoll_region; /* private; lies at the start of each region */
  * handler set, a fault executes the processor's trap instruction. */
 typedef void (*knoll_fault_handler)(struct knoll_heap *heap, enum knoll_fault fault, const void *address);
 
-/* The state of one size class. Invariant: used <= blocks; blocks <= 64 * slabs. */
+/* A block that is free, and which one that is in its slab: what a magazine is made of. */
+struct knoll_hint {
+    uint32_t *slab;
+    void *block;
+    uint32_t index; /* of the block in the slab */
+};
+
+/* The state of one size class. Blocks are taken from the current slab until it has none left; then another takes its
+ * place, one that has free blocks or a new one. */
 struct knoll_class_state {
-    uint32_t partial; /* first slab that has a free block, as a unit number */
-    uint32_t slabs;   /* slabs of this class */
-    uint32_t blocks;  /* blocks in those slabs */
-    uint32_t used;    /* blocks that callers hold */
-    uint32_t newest;  /* the slab that was made last, while it is one; */
-    uint32_t
-        touched; /* just its first `touched` blocks, and all blocks of other slabs, were handed out at least once */
+    uint32_t *current;       /* the entry of the current slab, or NULL */
+    KNOLL_DISTANCE distance; /* from that to the slab's first block, in KNOLL_DISTANCE_UNIT bytes */
+    uint32_t partial;        /* first slab of the list, as a unit number */
+    uint32_t slabs;          /* slabs of this class */
+    uint32_t used;           /* blocks that callers hold */
 };
 
 /* A heap. Complete so that it can be static; its members are private. Needs no initialisation before knoll_init. */
 struct knoll_heap {
     struct knoll_region *region[KNOLL_REGIONS_MAX]; /* by region number, which is the order in which they were added */
-    size_t total;                                   /* bytes in units of all regions */
-    size_t used;                                    /* bytes in blocks that callers hold, at their usable size */
-    size_t peak;                                    /* the greatest that `used` has been */
-    size_t tables;                                  /* bytes of the regions that are not in units */
+    size_t total;                                   /* bytes in all other units of the regions */
+    size_t peak;                                    /* the most bytes that callers held, at their blocks' usable size */
+    size_t headroom;                                /* how much less than that they hold now */
+    size_t tables;                                  /* bytes of the units that hold the regions' tables */
     size_t allocations;                             /* blocks handed out, wraps */
     size_t failures;                                /* requests that got NULL, wraps */
     size_t large_bytes;                             /* bytes in blocks that are runs */
@@ -92,7 +98,15 @@ struct knoll_heap {
     uint32_t spare_slab;                  /* the slab that was last seen empty, kept in hand */
     uint32_t region_count;
     uint8_t by_address[KNOLL_REGIONS_MAX]; /* the region numbers, sorted by address */
+#if KNOLL_MAGAZINE > 0
+    struct knoll_hint magazine[KNOLL_CLASS_COUNT * KNOLL_MAGAZINE];
+    uint8_t hints[KNOLL_CLASS_COUNT]; /* how many a magazine has */
+#endif
+    uint8_t touched[KNOLL_CLASS_COUNT]; /* of a current slab, how many first blocks were handed out ever */
     struct knoll_class_state size_class[KNOLL_CLASS_COUNT];
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    uint32_t missing[KNOLL_CLASS_COUNT]; /* blocks that the slabs of a class lack of 64 each */
+#endif
 };
 
 /* ---- Making a heap ---- */

@@ -9,40 +9,40 @@
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
 
-static enum knoll_fault fault_in_slab(const struct knoll_heap *heap, struct slab_place *place, uint32_t offset)
+bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct block *block)
 {
-    uint32_t size = slab_class(place->slab)->size;
-    place->attributes = slab_attributes(place->slab);
-    place->index = offset / size;
-    if (place->index >= attributes_capacity(place->attributes))
-        return KNOLL_FAULT_NOT_HANDED_OUT; /* in what is left over at the end */
-    if (place->index * size != offset)
-        return slab_holds_free(place) ? KNOLL_FAULT_NOT_HANDED_OUT : KNOLL_FAULT_INTERIOR;
-    return slab_has_touched(heap, place) ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
-}
-
-bool knoll_block_find_large(const struct knoll_region *region, const void *address, struct block *block)
-{
-    uintptr_t offset = region_offset(region, address);
-    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
-    if (unit == 0 || (offset & (UNIT - 1)) != 0)
+    struct knoll_region *region = region_of_address(heap, address);
+    if (region == NULL)
         return false;
-    const uint32_t *run = region_entry(region, unit);
-    if (cell_kind(*run) != RUN_LARGE)
+    if (slab_find(region, address, &block->place)) {
+        block->size = block->place.shape->size;
+        return slab_holds(&block->place);
+    }
+    if (!large_starts(region, address))
         return false;
-    block->place.slab = NULL;
-    block->place.number = region_unit_number(region, unit);
-    block->place.index = 0;
-    block->place.attributes = 0;
+    uint32_t index = (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT);
+    uint32_t *run = region_entry(region, index);
+    block->place = (struct slab_place){run, NULL, region_unit_number(region, index), 0};
     block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
     return true;
+}
+
+static enum knoll_fault fault_in_slab(const struct knoll_heap *heap, struct slab_place *place, const void *address)
+{
+    uint32_t offset = (uint32_t)(uintptr_t)address & place->shape->low;
+    place->index = offset / place->shape->size;
+    if (place->index >= place->shape->capacity)
+        return KNOLL_FAULT_NOT_HANDED_OUT; /* in what is left over at the end */
+    if (place->index * place->shape->size != offset)
+        return slab_holds(place) ? KNOLL_FAULT_INTERIOR : KNOLL_FAULT_NOT_HANDED_OUT;
+    return slab_has_touched(heap, place) ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
 }
 
 /* The kind of the run that this unit, of which no slab has a part, lies in: LARGE or FREE. The nearest cell before it
  * that has a kind tells, be it the run's first or, of a free run, its last. */
 static enum run_kind kind_around(const struct knoll_region *region, uint32_t unit)
 {
-    while (unit > 1 && cell_kind(*region_entry(region, unit)) == RUN_NONE) /* at most count rounds */
+    while (unit > region->first && cell_kind(*region_entry(region, unit)) == RUN_NONE) /* at most count rounds */
         unit--;
     return cell_kind(*region_entry(region, unit)) == RUN_LARGE ? RUN_LARGE : RUN_FREE;
 }
@@ -51,18 +51,14 @@ enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *
 {
     const struct knoll_region *region = region_of_address(heap, address);
     if (region == NULL)
-        return knoll_region_tables_hold(heap, address) ? KNOLL_FAULT_TABLES : KNOLL_FAULT_FOREIGN;
+        return KNOLL_FAULT_FOREIGN;
     uintptr_t offset = region_offset(region, address);
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
-    if (unit == 0)
+    if (unit < region->first)
         return KNOLL_FAULT_TABLES;
-
     struct slab_place place;
-    uint32_t start = region_slab_before(region, unit);
-    place.slab = region_entry(region, start);
-    place.number = region_unit_number(region, start);
-    if (start != NOWHERE && unit - start < slab_length(place.slab))
-        return fault_in_slab(heap, &place, (uint32_t)(offset - ((uintptr_t)start << KNOLL_UNIT_SHIFT)));
+    if (slab_find(region, address, &place))
+        return fault_in_slab(heap, &place, address);
 
     if (kind_around(region, unit) == RUN_LARGE)
         return KNOLL_FAULT_INTERIOR;
@@ -74,19 +70,18 @@ enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *
 static bool serves(const struct block *block, size_t alignment, size_t size)
 {
     unsigned size_class = class_for(alignment, size);
-    if (block->place.slab != NULL)
-        return size_class == attributes_class(block->place.attributes);
+    if (block->place.shape != NULL)
+        return size_class == block->place.shape->size_class;
     return size_class == CLASS_LARGE && knoll_large_length(alignment, size) == block->size >> KNOLL_UNIT_SHIFT;
 }
 
-bool knoll_block_fits(const struct knoll_heap *heap, const void *address, const struct block *block, size_t alignment,
-                      size_t size)
+bool knoll_block_fits(const void *address, const struct block *block, size_t alignment, size_t size)
 {
-    bool loose = block->place.slab == NULL ? (*entry_of(heap, block->place.number) & RUN_LOOSE) != 0
-                                           : (block->place.attributes & SLAB_LOOSE) != 0;
+    bool loose = block->place.shape == NULL ? (block->place.slab[CELL_NEXT] & RUN_LOOSE) != 0
+                                            : (block->place.slab[CELL_NOTES] & SLAB_LOOSE) != 0;
     if (!is_power_of_two(alignment) || ((uintptr_t)address & (alignment - 1)) != 0)
         return false;
-    size_t kept = block_alignment(heap, block);
+    size_t kept = block_alignment(block);
     return serves(block, alignment, size) || (kept > alignment && serves(block, kept, size)) ||
            (loose && size <= block->size);
 }

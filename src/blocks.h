@@ -10,30 +10,19 @@
 
 /* A block that a caller holds: of a slab, or a run of its own. */
 struct block {
-    struct slab_place place; /* place.slab is NULL if the block is a run; number is its first unit in both cases */
+    struct slab_place place; /* of a run, shape is NULL, index 0, and slab and number are its first entry and unit */
     size_t size;             /* usable bytes */
 };
 
-/* Finds the large block that starts at this address; false if none does. */
-bool knoll_block_find_large(const struct knoll_region *region, const void *address, struct block *block);
+/* Finds the block that is held at this address; false if none is. O(1), but for the search for the region. */
+bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct block *block);
 
-/* Finds the block that is held at this address; false if none is. O(1). */
-static inline bool block_find(const struct knoll_heap *heap, const void *address, struct block *block)
+/* The length of the run that starts at this unit, whose kind is not NONE; of a slab, its shape must be one. */
+static inline uint32_t run_length(const struct knoll_region *region, uint32_t index)
 {
-    struct knoll_region *region = region_of_address(heap, address);
-    if (region == NULL)
-        return false;
-    if (!slab_find(region, address, &block->place))
-        return knoll_block_find_large(region, address, block);
-    block->size = knoll_classes[attributes_class(block->place.attributes)].size;
-    return !slab_holds_free(&block->place);
-}
-
-/* The length of the run that starts with this entry, which is not NONE. */
-static inline uint32_t run_length(const uint32_t *entry)
-{
+    const uint32_t *entry = region_entry(region, index);
     if (cell_kind(*entry) == RUN_SLAB)
-        return slab_length(entry);
+        return shape_length(shape_of(region_shape(region, index)));
     return cell_kind(*entry) == RUN_LARGE ? large_length(entry) : free_run_length(entry);
 }
 
@@ -42,15 +31,12 @@ enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *
 
 /* The alignment that the block must keep when it is moved: for a run what it was asked for with; for a slab's block the
  * most that any block of its slab was asked for with, which all of them have, because the tables hold no more. */
-static inline size_t block_alignment(const struct knoll_heap *heap, const struct block *block)
+static inline size_t block_alignment(const struct block *block)
 {
-    if (block->place.slab == NULL)
-        return large_alignment(entry_of(heap, block->place.number));
-    return attributes_alignment(block->place.attributes);
+    return block->place.shape == NULL ? large_alignment(block->place.slab) : slab_alignment(block->place.slab);
 }
 
 /* Whether the block may be one that was asked for with this alignment and size. */
-bool knoll_block_fits(const struct knoll_heap *heap, const void *address, const struct block *block, size_t alignment,
-                      size_t size);
+bool knoll_block_fits(const void *address, const struct block *block, size_t alignment, size_t size);
 
 #endif

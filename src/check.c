@@ -17,11 +17,12 @@ enum invariant {
     FREE_RUNS_MERGED,
     LARGE_FORM,
     SLAB_FORM,
-    SLAB_MAP,
+    SLAB_SHAPES,
     ONE_EMPTY_SLAB,
     FREE_LISTS,
     FREE_COUNTS,
     PARTIAL_LISTS,
+    FREE_BLOCKS,
     CLASS_COUNTS,
     LARGE_COUNTS,
     BYTES,
@@ -37,13 +38,14 @@ const char *knoll_invariant(int number)
         [FREE_RUN_FORM] = "a free run has a legal length and place, and its last entry agrees with its first",
         [FREE_RUNS_MERGED] = "no two free runs lie side by side that should be one",
         [LARGE_FORM] = "a large run's address has the alignment that its entry names",
-        [SLAB_FORM] = "a slab's class, length, capacity and bits agree",
-        [SLAB_MAP] = "the slab map has the first units of slabs, and no others",
+        [SLAB_FORM] = "a slab lies at a multiple of its length, and its shape, blocks and bits agree",
+        [SLAB_SHAPES] = "each group of a slab's units says its shape, and no other group says one",
         [ONE_EMPTY_SLAB] = "no slab is empty but the one kept in hand",
         [FREE_LISTS] = "each free run is in the list for its length, and links go both ways",
         [FREE_COUNTS] = "the free runs of each order are counted",
-        [PARTIAL_LISTS] = "a class's list has its slabs with free blocks, and links go both ways",
-        [CLASS_COUNTS] = "each class's slabs, blocks and used blocks are counted, and its newest slab is one of them",
+        [PARTIAL_LISTS] = "a class's list has the slabs that say so, and links go both ways",
+        [FREE_BLOCKS] = "a free block is in the current slab, in a listed one, or in its class's magazine",
+        [CLASS_COUNTS] = "each class's slabs, blocks and used blocks are counted, and its current slab is one of them",
         [LARGE_COUNTS] = "large blocks and their bytes are counted",
         [BYTES] = "total, used, peak and table bytes agree with the regions and blocks",
     };
@@ -55,7 +57,12 @@ struct tally {
     uint32_t free_runs[KNOLL_RUN_ORDERS];
     uint32_t all_free_runs;
     uint32_t partial[KNOLL_CLASS_COUNT];
-    struct knoll_class_state size_class[KNOLL_CLASS_COUNT];
+    uint32_t slabs[KNOLL_CLASS_COUNT];
+    uint32_t blocks[KNOLL_CLASS_COUNT];
+    uint32_t used[KNOLL_CLASS_COUNT];
+    uint32_t hints[KNOLL_CLASS_COUNT];
+    const uint32_t *current[KNOLL_CLASS_COUNT];
+    bool spare_is_slab;
     size_t large_blocks;
     size_t large_bytes;
 };
@@ -82,13 +89,14 @@ static enum invariant check_regions(const struct knoll_heap *heap)
         const struct knoll_region *region = heap->region[number];
         if (region == NULL || (uintptr_t)region % KNOLL_PAGE != 0 || (uintptr_t)region < end)
             return REGION_TABLE;
-        uintptr_t base = (uintptr_t)region->base;
-        if (region->number != number || region->count <= RUN_SHORTEST || region->count > INDEX_MASK ||
-            region->count - 1 > heap->total >> KNOLL_UNIT_SHIFT || base < (uintptr_t)region || base % UNIT != 0)
+        if (region->number != number || region->count <= region->first || region->count > INDEX_MASK ||
+            region->count - region->first > heap->total >> KNOLL_UNIT_SHIFT ||
+            region->entries != knoll_region_entries_at(region->count) ||
+            region->first != knoll_region_table_units(region->count))
             return REGION_TABLE;
-        end = base + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
-        tables += base + UNIT - (uintptr_t)region;
-        total += (size_t)(region->count - 1) << KNOLL_UNIT_SHIFT;
+        end = (uintptr_t)region + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
+        tables += (size_t)region->first << KNOLL_UNIT_SHIFT;
+        total += (size_t)(region->count - region->first) << KNOLL_UNIT_SHIFT;
     }
     return total == heap->total && tables == heap->tables ? HOLDS : BYTES;
 }
@@ -107,7 +115,7 @@ static enum invariant check_large(const struct knoll_region *region, uint32_t in
                                   struct tally *tally)
 {
     const uint32_t *run = region_entry(region, index);
-    uintptr_t address = (uintptr_t)region->base + ((uintptr_t)index << KNOLL_UNIT_SHIFT);
+    uintptr_t address = (uintptr_t)region + ((uintptr_t)index << KNOLL_UNIT_SHIFT);
     if ((*run & NUMBER_MASK) >= 8 * sizeof(size_t) || (address & (large_alignment(run) - 1)) != 0)
         return LARGE_FORM;
     tally->large_blocks++;
@@ -115,48 +123,88 @@ static enum invariant check_large(const struct knoll_region *region, uint32_t in
     return HOLDS;
 }
 
+/* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a
+ * block of the slab, whose bit is set, and that no other hint says. */
+static bool gather_hints(const struct knoll_heap *heap, const struct slab_place *slab, const unsigned char *start,
+                         struct tally *tally, uint64_t *hinted)
+{
+    *hinted = 0;
+#if KNOLL_MAGAZINE > 0
+    unsigned size_class = slab->shape->size_class;
+    for (unsigned i = 0; i < heap->hints[size_class] && i < KNOLL_MAGAZINE; i++) {
+        const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + i];
+        if (hint->slab != slab->slab)
+            continue;
+        if (hint->index >= slab->shape->capacity || (*hinted >> hint->index & 1) != 0 ||
+            hint->block != start + (size_t)hint->index * slab->shape->size)
+            return false;
+        *hinted |= bit(hint->index);
+        tally->hints[size_class]++;
+    }
+#else
+    (void)heap, (void)start, (void)tally;
+#endif
+    return (*hinted & ~slab_word(slab->slab)) == 0;
+}
+
+/* Whether a slab's free blocks are to be found where they should be. */
+static enum invariant check_free_blocks(const struct knoll_heap *heap, const struct slab_place *slab,
+                                        const unsigned char *start, struct tally *tally)
+{
+    uint64_t hinted;
+    unsigned size_class = slab->shape->size_class;
+    bool is_listed = (slab->slab[CELL_NOTES] & SLAB_LISTED) != 0;
+    bool is_current = slab->slab == heap->size_class[size_class].current;
+    tally->partial[size_class] += is_listed;
+    if (!gather_hints(heap, slab, start, tally, &hinted) || (is_listed && is_current))
+        return FREE_BLOCKS;
+    bool has_others = (slab_word(slab->slab) & ~hinted) != 0;
+    return has_others == is_listed || is_current ? HOLDS : FREE_BLOCKS;
+}
+
 static enum invariant check_slab(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                  struct tally *tally)
 {
-    const uint32_t *slab = region_entry(region, index);
-    uint32_t attributes = slab_attributes(slab);
-    uint32_t number = region_unit_number(region, index);
-    unsigned size_class = attributes_class(attributes);
-    unsigned capacity = attributes_capacity(attributes);
-    uint32_t length = attributes_length(attributes);
-    if (size_class >= KNOLL_CLASS_COUNT || capacity == 0 || capacity > 64 ||
-        (slab_word(slab) & ~bits_low(capacity)) != 0)
+    struct slab_place slab = {region_entry(region, index), shape_of(region_shape(region, index)),
+                              region_unit_number(region, index), 0};
+    unsigned size_class = slab.shape->size_class;
+    const unsigned char *start = region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
+    uint64_t word = slab_word(slab.slab);
+    if (((uintptr_t)start & slab.shape->low) != 0 || (word & ~slab.shape->all_free) != 0)
         return SLAB_FORM;
-    const struct knoll_class *properties = &knoll_classes[size_class];
-    if (length > properties->units + (RUN_SHORTEST - 1) || length < properties->least_units ||
-        capacity != class_blocks_in(properties, length) ||
-        slab_is_tiny(slab) != (RUN_SHORTEST > 1 && length == TINY_LENGTH))
-        return SLAB_FORM;
-    uint64_t held = bits_low(capacity) & ~slab_word(slab);
-    const struct knoll_class_state *kept = &heap->size_class[size_class];
-    if (kept->newest == number && (kept->touched > capacity || (held != 0 && bits_highest(held) >= kept->touched)))
-        return SLAB_FORM;
-    if (held == 0 && number != heap->spare_slab)
+    uint64_t held = slab.shape->all_free & ~word;
+    const struct knoll_class_state *state = &heap->size_class[size_class];
+    if (state->current == slab.slab) {
+        tally->current[size_class] = slab.slab;
+        if (heap->touched[size_class] > 64 || (held != 0 && bits_highest(held) >= heap->touched[size_class]) ||
+            (const unsigned char *)slab.slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT != start)
+            return SLAB_FORM;
+    }
+    bool is_spare = heap->spare_slab == slab.number;
+    tally->spare_is_slab |= is_spare;
+    if (held == 0 && !is_spare)
         return ONE_EMPTY_SLAB;
-    struct knoll_class_state *state = &tally->size_class[size_class];
-    state->slabs++;
-    state->blocks += capacity;
-    state->used += count_bits(held);
-    tally->partial[size_class] += slab_word(slab) != 0;
-    return HOLDS;
+    tally->slabs[size_class]++;
+    tally->blocks[size_class] += slab.shape->capacity;
+    tally->used[size_class] += count_bits(held);
+    return check_free_blocks(heap, &slab, start, tally);
 }
 
-/* Whether the slab map has the bit of this unit, if a slab starts there, and no bit of the run's other units. */
-static bool map_agrees(const struct knoll_region *region, uint32_t index, uint32_t length, bool is_slab)
+/* Whether each group that starts in a run says what it should of slabs' shapes. */
+static bool shapes_agree(const struct knoll_region *region, uint32_t index, uint32_t length, size_t shape)
 {
-    for (uint32_t i = index; i < index + length; i++)
-        if ((*region_slab_map(region, i) >> (i & 63) & 1) != (is_slab && i == index))
+    for (uint32_t i = index; i < index + length; i++) {
+        size_t found = region_shape(region, i);
+        if (i % GROUP_UNITS == 0 && (shape >= SHAPE_SLAB ? found != shape : found >= SHAPE_SLAB))
             return false;
+        if (CELLS_PER_UNIT > 1 && shape < SHAPE_SLAB && found != 0)
+            return false;
+    }
     return true;
 }
 
 /* Whether the cells of a run's units are NONE where they say nothing: the first of each unit in classic, where no other
- * is looked at, and in compact all but those of the slab's state and of the free run's edges. */
+ * is looked at, and in compact all but those of the slab's state and shape and of the free run's edges. */
 static bool inside_is_none(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
     const uint32_t *entry = region_entry(region, index);
@@ -165,8 +213,9 @@ static bool inside_is_none(const struct knoll_region *region, uint32_t index, ui
     if (RUN_END_IS_MARKED && cell_kind(*entry) == RUN_FREE)
         end--;
     for (uint32_t i = index + 1; i < end; i++) {
-        bool is_word = RUN_END_IS_MARKED && is_slab && i - index >= CELL_WORD && i - index < CELL_SLAB_PREV;
-        if (cell_kind(*region_entry(region, i)) != RUN_NONE && !is_word)
+        bool is_word = i - index >= CELL_WORD && i - index < CELL_SLAB_PREV;
+        bool says = RUN_END_IS_MARKED && is_slab && (is_word || i % GROUP_UNITS == 0);
+        if (cell_kind(*region_entry(region, i)) != RUN_NONE && !says)
             return false;
     }
     return true;
@@ -176,19 +225,24 @@ static enum invariant check_runs(const struct knoll_heap *heap, const struct kno
 {
     uint32_t free_before = 0; /* the length of the free run just before, or 0 */
     uint32_t length;
-    if (!map_agrees(region, 0, 1, false))
-        return SLAB_MAP;
-    for (uint32_t index = 1; index < region->count; index += length) {
+    if (!shapes_agree(region, 0, region->first, 0))
+        return SLAB_SHAPES;
+    for (uint32_t index = 0; index < region->first; index++)
+        if (cell_kind(*region_entry(region, index)) != RUN_NONE)
+            return RUNS_TILE;
+    for (uint32_t index = region->first; index < region->count; index += length) {
         const uint32_t *entry = region_entry(region, index);
         enum run_kind kind = cell_kind(*entry);
-        if (kind == RUN_NONE || region->count - index < RUN_SHORTEST ||
-            (kind == RUN_SLAB && region->count - index < (RUN_SHORTEST > 1 ? TINY_LENGTH : 1)))
+        size_t shape = kind == RUN_SLAB ? region_shape(region, index) : 0;
+        if (kind == RUN_NONE || region->count - index < RUN_SHORTEST)
             return RUNS_TILE;
-        length = run_length(entry);
+        if (kind == RUN_SLAB && (shape < SHAPE_SLAB || shape >= SHAPE_SLAB + SHAPE_COUNT || index % GROUP_UNITS != 0))
+            return SLAB_SHAPES;
+        length = run_length(region, index);
         if (length < RUN_SHORTEST || length > region->count - index || !inside_is_none(region, index, length))
             return RUNS_TILE;
-        if (!map_agrees(region, index, length, kind == RUN_SLAB))
-            return SLAB_MAP;
+        if (!shapes_agree(region, index, length, shape))
+            return SLAB_SHAPES;
         if (kind == RUN_FREE && knoll_pages_unmerged(region, index - free_before, free_before, length))
             return FREE_RUNS_MERGED;
         enum invariant broken = kind == RUN_FREE    ? check_free(region, index, length, tally)
@@ -201,18 +255,18 @@ static enum invariant check_runs(const struct knoll_heap *heap, const struct kno
     return HOLDS;
 }
 
-/* The entry that a link of this kind of list leads to, or NULL if it can be none. `cell` is that of the link back. */
-static const uint32_t *linked(const struct knoll_heap *heap, uint32_t number, enum run_kind kind, unsigned cell,
-                              uint32_t prev)
+/* The entry that a link of this kind of list leads to, or NULL if it can be none. */
+static const uint32_t *linked(const struct knoll_heap *heap, uint32_t number, enum run_kind kind, uint32_t prev)
 {
     if (number >> INDEX_BITS >= heap->region_count)
         return NULL;
     const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    if (index == 0 || index >= region->count)
+    if (index < region->first || index >= region->count)
         return NULL;
     const uint32_t *entry = region_entry(region, index);
-    return cell_kind(*entry) == kind && (entry[cell] & NUMBER_MASK) == prev ? entry : NULL;
+    uint32_t back = kind == RUN_FREE ? link_of(entry[CELL_FREE_PREV], 0) : link_of(entry[CELL_SLAB_PREV], GROUP_SHIFT);
+    return cell_kind(*entry) == kind && back == prev ? entry : NULL;
 }
 
 static enum invariant check_free_lists(const struct knoll_heap *heap, const struct tally *tally)
@@ -225,12 +279,12 @@ static enum invariant check_free_lists(const struct knoll_heap *heap, const stru
             return FREE_LISTS;
         uint32_t prev = NOWHERE;
         for (uint32_t number = heap->list[list]; number != NOWHERE; found++) { /* at most all_free_runs + 1 rounds */
-            const uint32_t *entry = linked(heap, number, RUN_FREE, CELL_FREE_PREV, prev);
+            const uint32_t *entry = linked(heap, number, RUN_FREE, prev);
             if (entry == NULL || found == tally->all_free_runs ||
                 knoll_pages_list(region_of_number(heap, number), number & INDEX_MASK, free_run_length(entry)) != list)
                 return FREE_LISTS;
             prev = number;
-            number = entry_next(entry);
+            number = link_of(entry[CELL_NEXT], 0);
         }
     }
     return found == tally->all_free_runs ? HOLDS : FREE_LISTS;
@@ -243,12 +297,12 @@ static enum invariant check_partial_lists(const struct knoll_heap *heap, const s
         uint32_t prev = NOWHERE;
         for (uint32_t number = heap->size_class[i].partial; number != NOWHERE;
              found++) { /* at most partial + 1 rounds */
-            const uint32_t *slab = linked(heap, number, RUN_SLAB, CELL_SLAB_PREV, prev);
-            if (slab == NULL || found == tally->partial[i] || attributes_class(slab_attributes(slab)) != i ||
-                slab_word(slab) == 0)
+            const uint32_t *slab = linked(heap, number, RUN_SLAB, prev);
+            if (slab == NULL || found == tally->partial[i] || slab_shape(heap, number)->size_class != i ||
+                (slab[CELL_NOTES] & SLAB_LISTED) == 0)
                 return PARTIAL_LISTS;
             prev = number;
-            number = entry_next(slab);
+            number = link_of(slab[CELL_NEXT], GROUP_SHIFT);
         }
         if (found != tally->partial[i])
             return PARTIAL_LISTS;
@@ -264,39 +318,16 @@ static enum invariant check_counts(const struct knoll_heap *heap, const struct t
             return FREE_COUNTS;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_class_state *state = &heap->size_class[i];
-        const struct knoll_class_state *counted = &tally->size_class[i];
-        if (state->slabs != counted->slabs || state->blocks != counted->blocks || state->used != counted->used)
+        if (state->slabs != tally->slabs[i] || class_blocks(heap, i) != tally->blocks[i] ||
+            state->used != tally->used[i] || state->current != tally->current[i])
             return CLASS_COUNTS;
-        used += (size_t)counted->used * knoll_classes[i].size;
+        if (magazine_hints(heap, i) != tally->hints[i])
+            return FREE_BLOCKS;
+        used += tally->used[i] * class_size(i);
     }
     if (heap->large_blocks != tally->large_blocks || heap->large_bytes != tally->large_bytes)
         return LARGE_COUNTS;
-    return used == heap->used && used <= heap->peak && heap->peak <= heap->total ? HOLDS : BYTES;
-}
-
-/* Whether this number, if it is one, names a slab: of this class, unless that is KNOLL_CLASS_COUNT. */
-static bool names_slab(const struct knoll_heap *heap, uint32_t number, unsigned size_class)
-{
-    if (number == NOWHERE)
-        return true;
-    if (number >> INDEX_BITS >= heap->region_count)
-        return false;
-    const struct knoll_region *region = region_of_number(heap, number);
-    uint32_t index = number & INDEX_MASK;
-    if (index >= region->count || (*region_slab_map(region, index) >> (index & 63) & 1) == 0)
-        return false;
-    return size_class == KNOLL_CLASS_COUNT ||
-           attributes_class(slab_attributes(region_entry(region, index))) == size_class;
-}
-
-static enum invariant check_named_slabs(const struct knoll_heap *heap)
-{
-    if (!names_slab(heap, heap->spare_slab, KNOLL_CLASS_COUNT))
-        return ONE_EMPTY_SLAB;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
-        if (!names_slab(heap, heap->size_class[i].newest, i))
-            return CLASS_COUNTS;
-    return HOLDS;
+    return used == knoll_used_bytes(heap) && used <= heap->peak && heap->peak <= heap->total ? HOLDS : BYTES;
 }
 
 int knoll_check(const struct knoll_heap *heap)
@@ -306,8 +337,8 @@ int knoll_check(const struct knoll_heap *heap)
     enum invariant broken = check_regions(heap);
     for (uint32_t i = 0; i < heap->region_count && broken == HOLDS; i++)
         broken = check_runs(heap, heap->region[heap->by_address[i]], &tally);
-    if (broken == HOLDS)
-        broken = check_named_slabs(heap);
+    if (broken == HOLDS && heap->spare_slab != NOWHERE && !tally.spare_is_slab)
+        broken = ONE_EMPTY_SLAB;
     if (broken == HOLDS)
         broken = check_free_lists(heap, &tally);
     if (broken == HOLDS)

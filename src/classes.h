@@ -7,84 +7,117 @@
 
 #include "region.h"
 
-/* A class. size = odd << shift, where odd is 1, 3, 5 or 7. */
-struct knoll_class {
-    uint16_t size;
-    uint8_t units;    /* a slab's usual length */
-    uint8_t capacity; /* its blocks then: at most 64 */
-    uint32_t inverse; /* of odd, modulo 2^32 */
-    uint8_t shift;
-    uint8_t least_units; /* the shortest slab there may be */
+/* What a slab is like. Each class has one shape in compact; in classic one for each length that a slab can have, from
+ * one unit to that of 64 blocks. size = odd << rotate. */
+struct knoll_shape {
+    uint64_t all_free; /* the word of a slab of which no block is held */
+    uint32_t inverse;  /* of odd, modulo 2^32 */
+    uint32_t low;      /* the slab's bytes, less one: the bits of an address that say where in the slab it is */
+    uint16_t size;     /* of a block */
+    uint8_t rotate;
+    uint8_t capacity; /* blocks: 1 to 64 */
+    uint8_t size_class;
 };
 
-extern const struct knoll_class knoll_classes[KNOLL_CLASS_COUNT];
+#define SHAPE_COUNT (KNOLL_PROFILE == KNOLL_CLASSIC ? 28 : KNOLL_CLASS_COUNT)
+
+extern const struct knoll_shape knoll_shapes[SHAPE_COUNT];
+
+/* The shape that region_shape says, SHAPE_SLAB included. */
+static inline const struct knoll_shape *shape_of(size_t shape)
+{
+    return (const struct knoll_shape *)((uintptr_t)knoll_shapes - SHAPE_SLAB * sizeof(struct knoll_shape)) + shape;
+}
 
 #define CLASS_LARGE KNOLL_CLASS_COUNT /* not a class: such a request is served by a run */
 
-/* The index of the block that starts `offset` bytes into a slab of this class, exact or not at all: where offset is
+/* The index of the block that starts `offset` bytes into a slab of this shape, exact or not at all: where offset is
  * no multiple of the size the result is 2^20 or more. Multiplying by the inverse divides exactly if odd divides it, and
- * gives more than 2^32 / odd - 1 otherwise; the rotation divides by 2^shift in the same way (Warren, Hacker's Delight,
+ * gives more than 2^32 / odd - 1 otherwise; the rotation divides by 2^rotate in the same way (Warren, Hacker's Delight,
  * 10-17). */
-static inline uint32_t class_block_at(const struct knoll_class *size_class, uint32_t offset)
+static inline uint32_t shape_block_at(const struct knoll_shape *shape, uint32_t offset)
 {
-    return rotate_right(offset * size_class->inverse, size_class->shift);
+    return rotate_right(offset * shape->inverse, shape->rotate);
+}
+
+/* A slab's length in units. */
+static inline uint32_t shape_length(const struct knoll_shape *shape)
+{
+    return (shape->low >> KNOLL_UNIT_SHIFT) + 1;
+}
+
+/* The smallest class that holds so many granules: looked up, because to count would be slower on many processors. */
+#define GRANULE_SHIFT (KNOLL_PROFILE == KNOLL_CLASSIC ? 6 : 4)
+
+extern const uint8_t knoll_class_of[(KNOLL_SLAB_MAXIMUM >> GRANULE_SHIFT) + 1];
+
+/* The smallest class that holds this size, which is at most KNOLL_SLAB_MAXIMUM. */
+static inline size_t class_for_size(size_t size)
+{
+    return knoll_class_of[(size + (1 << GRANULE_SHIFT) - 1) >> GRANULE_SHIFT];
 }
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
-#define CLASS_ALIGNMENT_MAXIMUM KNOLL_SLAB_MAXIMUM /* every class is aligned to its size */
+/* The shape of a class's slabs of 2^order units; 64 blocks take 2^size_class. */
+static inline unsigned shape_of_length(unsigned size_class, unsigned order)
+{
+    return size_class * (size_class + 1) / 2 + order;
+}
 
-/* The smallest class that holds both size and alignment. */
+static inline unsigned class_shape(unsigned size_class)
+{
+    return shape_of_length(size_class, size_class);
+}
+
+static inline size_t class_size(size_t size_class)
+{
+    return (size_t)64 << size_class;
+}
+
+/* How many blocks the slabs of a class have. */
+static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
+{
+    return 64 * heap->size_class[size_class].slabs - heap->missing[size_class];
+}
+
+/* The smallest class that holds both size and alignment: every class is aligned to its size. */
+static inline unsigned class_for(size_t alignment, size_t size)
+{
+    size_t least = size > alignment ? size : alignment;
+    return least > KNOLL_SLAB_MAXIMUM ? CLASS_LARGE : (unsigned)class_for_size(least);
+}
+
+#else
+
+static inline unsigned class_shape(unsigned size_class)
+{
+    return size_class;
+}
+
+static inline size_t class_size(size_t size_class)
+{
+    return knoll_shapes[size_class].size;
+}
+
+static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
+{
+    return knoll_shapes[size_class].capacity * heap->size_class[size_class].slabs;
+}
+
+/* The smallest class that holds the size and all of whose blocks have the alignment. */
 static inline unsigned class_for(size_t alignment, size_t size)
 {
     size_t least = size > alignment ? size : alignment;
     if (least > KNOLL_SLAB_MAXIMUM)
         return CLASS_LARGE;
-    return least <= 64 ? 0 : bits_highest32((uint32_t)least - 1) - 5;
-}
-
-#else
-
-#define CLASS_ALIGNMENT_MAXIMUM UNIT /* slabs are aligned to a unit */
-
-static inline unsigned class_for_size(size_t size)
-{
-    uint32_t granules = (uint32_t)(size + 15) >> 4;
-    if (granules <= 4)
-        return granules <= 2 ? 0 : granules - 2;
-    unsigned doubling = bits_highest32(granules - 1) - 2;
-    return 4 * doubling + ((granules - 1) >> doubling) - 1;
-}
-
-/* The smallest class that holds the size and all of whose blocks have the alignment, which a slab can remember from 48
- * bytes on. */
-static inline unsigned class_for(size_t alignment, size_t size)
-{
-    if (size > KNOLL_SLAB_MAXIMUM || alignment > CLASS_ALIGNMENT_MAXIMUM)
-        return CLASS_LARGE;
-    unsigned index = class_for_size(size > alignment ? size : alignment);
-    if (alignment > 16 && index == 0)
-        index = class_for_size(64);
-    while ((knoll_classes[index].size & (alignment - 1)) != 0) /* a power of two is at most 3 classes on */
-        index++;
-    return index;
+    unsigned size_class = (unsigned)class_for_size(least);
+    if (alignment > 16)
+        while ((class_size(size_class) & (alignment - 1)) != 0) /* the last class has them all */
+            size_class++;
+    return size_class;
 }
 
 #endif
-
-/* How many blocks a slab of this many units has. */
-static inline unsigned class_blocks_in(const struct knoll_class *size_class, uint32_t units)
-{
-    if (units >= size_class->units)
-        return size_class->capacity;
-    return (units << KNOLL_UNIT_SHIFT) / size_class->size;
-}
-
-/* The shortest slab of this many blocks. */
-static inline uint32_t class_units_for(const struct knoll_class *size_class, unsigned blocks)
-{
-    uint32_t units = (blocks * size_class->size + (uint32_t)UNIT - 1) >> KNOLL_UNIT_SHIFT;
-    return units > size_class->least_units ? units : size_class->least_units;
-}
 
 #endif

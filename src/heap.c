@@ -56,7 +56,7 @@ static void report(const struct knoll_heap *heap, enum knoll_fault fault, const 
 /* Finds a block and reports the fault if there is none. */
 static bool find_or_report(const struct knoll_heap *heap, const void *address, struct block *block)
 {
-    bool found = block_find(heap, address, block);
+    bool found = knoll_block_find(heap, address, block);
     if (!found)
         report(heap, knoll_address_fault(heap, address), address);
     return found;
@@ -64,22 +64,39 @@ static bool find_or_report(const struct knoll_heap *heap, const void *address, s
 
 /* ---- Allocating ---- */
 
-static void account_used(struct knoll_heap *heap, size_t more)
+static void raise_peak(struct knoll_heap *heap, size_t more)
 {
-    heap->used += more;
-    if (heap->used > heap->peak)
-        heap->peak = heap->used;
+    heap->peak += more - heap->headroom;
+    heap->headroom = 0;
 }
 
-/* Remembers that the slab of a block that was just taken from it has one of this alignment, and flags. */
-static void note(const struct knoll_heap *heap, const void *address, size_t alignment, uint32_t flags)
+static inline void account_used(struct knoll_heap *heap, size_t more)
+{
+    size_t left;
+    if (__builtin_sub_overflow(heap->headroom, more, &left))
+        raise_peak(heap, more);
+    else
+        heap->headroom = left;
+}
+
+static inline void *account_new(struct knoll_heap *heap, void *block, size_t usable)
+{
+    heap->allocations++;
+    account_used(heap, usable);
+    return block;
+}
+
+/* Notes in its slab that a block which was just taken has been asked for with this alignment, or as another size. */
+static void note(const struct knoll_heap *heap, const void *block, size_t alignment, uint32_t loose)
 {
     struct slab_place place;
-    const struct knoll_region *region = region_of_address(heap, address);
-    if (region == NULL || !slab_find(region, address, &place))
-        return;
-    slab_note_alignment(&place, alignment);
-    place.slab[CELL_ATTRIBUTES] |= flags;
+    const struct knoll_region *region = region_of_address(heap, block);
+    if (region == NULL || !slab_find(region, block, &place))
+        return; /* it is a run */
+    uint32_t *notes = &place.slab[CELL_NOTES];
+    if (slab_alignment(place.slab) < alignment)
+        *notes = (*notes & ~SLAB_ALIGNMENT_MASK) | (bits_highest(alignment) - 4) << SLAB_ALIGNMENT_SHIFT;
+    *notes |= loose;
 }
 
 /* Serves a request that memory does not suffice to serve as it should be: from the next larger class that has a free
@@ -87,50 +104,49 @@ static void note(const struct knoll_heap *heap, const void *address, size_t alig
 static void *take_otherwise(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size, size_t *usable)
 {
     for (unsigned i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) {
-        size_t block_size = knoll_classes[i].size;
-        if (heap->size_class[i].partial != NOWHERE && (block_size & (alignment - 1)) == 0) {
+        if (slab_has_free(heap, i) && (class_size(i) & (alignment - 1)) == 0) {
             void *block = slab_take(heap, i);
-            note(heap, block, 1, SLAB_LOOSE); /* no larger class than the smallest has tiny slabs */
-            *usable = block_size;
+            note(heap, block, 1, SLAB_LOOSE);
+            *usable = class_size(i);
             return block;
         }
     }
     return knoll_large_take(heap, alignment, size, true, usable);
 }
 
-static void *account_new(struct knoll_heap *heap, void *block, size_t usable)
-{
-    heap->allocations++;
-    account_used(heap, usable);
-    return block;
-}
-
-/* Serves a request that its class, if it has one, has no block for. */
-static void *take_slowly(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size)
-{
-    size_t usable;
-    void *block = size_class == CLASS_LARGE ? knoll_large_take(heap, alignment, size, false, &usable)
-                                            : take_otherwise(heap, size_class, alignment, size, &usable);
-    if (block == NULL)
-        return NULL;
-    if (size_class != CLASS_LARGE && alignment > 16)
-        note(heap, block, alignment, 0);
-    return account_new(heap, block, usable);
-}
-
 /* Serves a request without counting a failure. Alignment is a power of two. */
 static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
 {
+    size_t usable;
+    void *block;
     unsigned size_class = class_for(alignment, size);
-    void *block = size_class == CLASS_LARGE ? NULL : slab_take(heap, size_class);
-    if (block == NULL)
-        return take_slowly(heap, size_class, alignment, size);
-    if (alignment > 16)
-        note(heap, block, alignment, 0);
-    return account_new(heap, block, knoll_classes[size_class].size);
+    if (size_class == CLASS_LARGE) {
+        block = knoll_large_take(heap, alignment, size, false, &usable);
+    } else {
+        block = slab_take(heap, size_class);
+        usable = class_size(size_class);
+        if (block == NULL)
+            block = take_otherwise(heap, size_class, alignment, size, &usable);
+        if (block != NULL && alignment > 16)
+            note(heap, block, alignment, 0);
+    }
+    return block == NULL ? NULL : account_new(heap, block, usable);
 }
 
-void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size)
+/* Serves a request for a run. Alignment is a power of two. */
+static __attribute__((noinline)) void *take_run(struct knoll_heap *heap, size_t alignment, size_t size)
+{
+    size_t usable;
+    void *block = knoll_large_take(heap, alignment, size, false, &usable);
+    if (block == NULL) {
+        heap->failures++;
+        return NULL;
+    }
+    return account_new(heap, block, usable);
+}
+
+/* Serves a request that takes more than a block that is at hand. */
+static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size_t alignment, size_t size)
 {
     void *block = is_power_of_two(alignment) ? take(heap, alignment, size) : NULL;
     if (block == NULL)
@@ -140,14 +156,18 @@ void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size
 
 void *knoll_malloc(struct knoll_heap *heap, size_t size)
 {
-    unsigned size_class = class_for(1, size);
-    void *block = size_class == CLASS_LARGE ? NULL : slab_take(heap, size_class);
-    if (block != NULL)
-        return account_new(heap, block, knoll_classes[size_class].size);
-    block = take_slowly(heap, size_class, 1, size);
-    if (block == NULL)
-        heap->failures++;
-    return block;
+    if (size > KNOLL_SLAB_MAXIMUM)
+        return take_run(heap, 1, size);
+    size_t size_class = class_for_size(size);
+    void *block = slab_take_first(heap, size_class);
+    return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, class_size(size_class));
+}
+
+void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size)
+{
+    if (alignment <= 16 && is_power_of_two(alignment)) /* which every block has */
+        return knoll_malloc(heap, size);
+    return take_slowly(heap, alignment, size);
 }
 
 void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
@@ -163,42 +183,61 @@ void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
 
 /* ---- Freeing ---- */
 
-static void give(struct knoll_heap *heap, const struct block *block)
+static inline void give_slab_block(struct knoll_heap *heap, struct slab_place place, void *block)
 {
-    heap->used -= block->size;
-    if (block->place.slab == NULL)
-        knoll_large_give(heap, block->place.number);
-    else
-        slab_give(heap, &block->place);
+    heap->headroom += place.shape->size;
+    slab_give(heap, place, block);
 }
 
-/* Frees what is no slab's block: a large block, or a fault. */
-static void free_other(struct knoll_heap *heap, struct knoll_region *region, void *block)
+static void give(struct knoll_heap *heap, const struct block *block, void *address)
+{
+    if (block->place.shape == NULL) {
+        heap->headroom += knoll_large_give(heap, block->place.number);
+    } else {
+        give_slab_block(heap, block->place, address);
+    }
+}
+
+/* Frees what is no block of the first region: one of another, or a fault. */
+static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block)
 {
     struct block found;
-    if (block == NULL)
-        return;
-    if (region != NULL && knoll_block_find_large(region, block, &found))
-        give(heap, &found);
-    else
-        report(heap, knoll_address_fault(heap, block), block);
+    if (block != NULL && find_or_report(heap, block, &found))
+        give(heap, &found, block);
+}
+
+static __attribute__((noinline)) void free_run(struct knoll_heap *heap, uint32_t number)
+{
+    heap->headroom += knoll_large_give(heap, number);
 }
 
 void knoll_free(struct knoll_heap *heap, void *block)
 {
     struct slab_place place;
-    struct knoll_region *region = region_of_address(heap, block);
-    if (region != NULL && slab_find(region, block, &place) && !slab_holds_free(&place)) {
-        heap->used -= knoll_classes[attributes_class(place.attributes)].size;
-        slab_give(heap, &place);
-    } else {
-        free_other(heap, region, block);
+    const struct knoll_region *region = heap->region[0];
+    if (region_holds(region, block)) {
+        if (slab_find(region, block, &place)) {
+            if (slab_holds(&place)) {
+                give_slab_block(heap, place, block);
+                return;
+            }
+        } else if (large_starts(region, block)) {
+            free_run(heap, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT)); /* the first region is 0 */
+            return;
+        }
     }
+    free_slowly(heap, block);
 }
 
 void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)
 {
-    knoll_free_aligned_sized(heap, block, 1, size);
+    struct slab_place place;
+    const struct knoll_region *region = heap->region[0];
+    if (size <= KNOLL_SLAB_MAXIMUM && region_holds(region, block) && slab_find(region, block, &place) &&
+        slab_holds(&place) && class_for_size(size) == place.shape->size_class)
+        give_slab_block(heap, place, block);
+    else
+        knoll_free_aligned_sized(heap, block, 1, size);
 }
 
 void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size)
@@ -206,10 +245,10 @@ void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t align
     struct block found;
     if (block == NULL || !find_or_report(heap, block, &found))
         return;
-    if (!knoll_block_fits(heap, block, &found, alignment, size))
+    if (!knoll_block_fits(block, &found, alignment, size))
         report(heap, KNOLL_FAULT_SIZE, block);
     else
-        give(heap, &found);
+        give(heap, &found, block);
 }
 
 /* ---- Reallocating ---- */
@@ -222,7 +261,7 @@ static bool resize_in_place(struct knoll_heap *heap, struct block *block, size_t
     if (size > block->size)
         account_used(heap, size - block->size);
     else
-        heap->used -= block->size - size;
+        heap->headroom += block->size - size;
     block->size = size;
     return true;
 }
@@ -230,26 +269,24 @@ static bool resize_in_place(struct knoll_heap *heap, struct block *block, size_t
 /* Keeps a block that could not move where it is, as short as it can be made there. */
 static void loosen(struct knoll_heap *heap, struct block *block, size_t alignment, size_t size)
 {
-    if (block->place.slab != NULL) {
-        if (!slab_is_tiny(
-                block->place.slab)) /* there is no smaller class, so the block cannot have been asked to shrink */
-            block->place.slab[CELL_ATTRIBUTES] |= SLAB_LOOSE;
+    if (block->place.shape != NULL) {
+        block->place.slab[CELL_NOTES] |= SLAB_LOOSE;
         return;
     }
     resize_in_place(heap, block, knoll_large_length(alignment, size));
-    *entry_of(heap, block->place.number) |= RUN_LOOSE;
+    *block->place.slab |= RUN_LOOSE;
 }
 
 /* Whether the block can serve this request where it is, having been made shorter or longer if it is a run. */
 static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment, size_t size)
 {
     unsigned size_class = class_for(alignment, size);
-    if (block->place.slab != NULL)
-        return size_class == attributes_class(block->place.attributes);
+    if (block->place.shape != NULL)
+        return size_class == block->place.shape->size_class;
     if (size_class != CLASS_LARGE || size > heap->total)
         return false;
     size_t length = knoll_large_length(alignment, size);
-    uint32_t *run = entry_of(heap, block->place.number);
+    uint32_t *run = block->place.slab;
     if (length << KNOLL_UNIT_SHIFT == block->size || resize_in_place(heap, block, length))
         *run &= ~RUN_LOOSE;
     else if (length << KNOLL_UNIT_SHIFT < block->size)
@@ -266,14 +303,14 @@ void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
         return knoll_malloc(heap, size);
     if (!find_or_report(heap, block, &found))
         return NULL;
-    size_t alignment = block_alignment(heap, &found);
+    size_t alignment = block_alignment(&found);
     if (stays(heap, &found, alignment, size))
         return block;
 
     void *moved = take(heap, alignment, size);
     if (moved != NULL) {
         __builtin_memcpy(moved, block, size < found.size ? size : found.size);
-        give(heap, &found); /* still where it was found: taking moves nothing */
+        give(heap, &found, block); /* still where it was found: taking moves nothing */
         return moved;
     }
     if (size <= found.size) {
@@ -293,7 +330,7 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
         return 0;
     unsigned size_class = class_for(alignment, size);
     if (size_class != CLASS_LARGE)
-        return knoll_classes[size_class].size;
+        return class_size(size_class);
     size_t length = knoll_large_length(alignment, size);
     return length > INDEX_MASK || length > SIZE_MAX >> KNOLL_UNIT_SHIFT ? 0 : length << KNOLL_UNIT_SHIFT;
 }
@@ -311,10 +348,10 @@ size_t knoll_total_bytes(const struct knoll_heap *heap)
 
 size_t knoll_used_bytes(const struct knoll_heap *heap)
 {
-    return heap->used;
+    return heap->peak - heap->headroom;
 }
 
 size_t knoll_available_bytes(const struct knoll_heap *heap)
 {
-    return heap->total - heap->used;
+    return heap->total - knoll_used_bytes(heap);
 }

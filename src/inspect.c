@@ -11,16 +11,16 @@ static size_t largest_block(const struct knoll_heap *heap)
     uint32_t run = knoll_pages_longest(heap);
     if (knoll_slab_spare_is_empty(heap)) {
         uint32_t merged =
-            knoll_pages_merged_length(heap, heap->spare_slab, slab_length(entry_of(heap, heap->spare_slab)));
+            knoll_pages_merged_length(heap, heap->spare_slab, shape_length(slab_shape(heap, heap->spare_slab)));
         run = merged > run ? merged : run;
     }
     size_t bytes = (size_t)run << KNOLL_UNIT_SHIFT;
     if (bytes >= KNOLL_SLAB_MAXIMUM)
         return bytes;
     for (unsigned i = KNOLL_CLASS_COUNT; i > 0; i--)
-        if (heap->size_class[i - 1].partial != NOWHERE || knoll_classes[i - 1].least_units <= run)
-            return knoll_classes[i - 1].size;
-    return 0;
+        if (slab_has_free(heap, i - 1))
+            return bytes > class_size(i - 1) ? bytes : class_size(i - 1);
+    return bytes;
 }
 
 void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
@@ -28,17 +28,17 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
     size_t live = heap->large_blocks;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_class_state *state = &heap->size_class[i];
-        stats->size_class[i].block_size = knoll_classes[i].size;
+        stats->size_class[i].block_size = class_size(i);
         stats->size_class[i].slabs = state->slabs;
-        stats->size_class[i].total_blocks = state->blocks;
+        stats->size_class[i].total_blocks = class_blocks(heap, i);
         stats->size_class[i].used_blocks = state->used;
         live += state->used;
     }
     for (unsigned i = 0; i < KNOLL_RUN_ORDERS; i++)
         stats->free_runs[i] = heap->free_runs[i];
     stats->total_bytes = heap->total;
-    stats->used_bytes = heap->used;
-    stats->available_bytes = heap->total - heap->used;
+    stats->used_bytes = knoll_used_bytes(heap);
+    stats->available_bytes = knoll_available_bytes(heap);
     stats->peak_used_bytes = heap->peak;
     stats->table_bytes = heap->tables;
     stats->largest_block = largest_block(heap);
@@ -66,11 +66,11 @@ static int visit(const struct walk *walk, enum knoll_item_kind kind, const unsig
     return walk->visitor(walk->context, &item);
 }
 
-static int walk_slab(const struct walk *walk, const uint32_t *slab, const unsigned char *start, size_t size)
+static int walk_slab(const struct walk *walk, const struct knoll_shape *shape, uint64_t word,
+                     const unsigned char *start, size_t size)
 {
-    size_t block_size = slab_class(slab)->size;
-    unsigned capacity = attributes_capacity(slab_attributes(slab));
-    uint64_t word = slab_word(slab);
+    size_t block_size = shape->size;
+    unsigned capacity = shape->capacity;
     int stop = visit(walk, KNOLL_ITEM_SLAB, start, size, block_size, capacity);
     for (unsigned i = 0; i < capacity && stop == 0; i++) /* at most 64 rounds */
         if ((word >> i & 1) == 0)
@@ -81,22 +81,21 @@ static int walk_slab(const struct walk *walk, const uint32_t *slab, const unsign
 static int walk_region(const struct walk *walk, struct knoll_region *region)
 {
     const unsigned char *start = (const unsigned char *)region;
-    const unsigned char *base = region->base;
-    size_t tables = (size_t)(base + UNIT - start);
-    size_t whole = tables + ((size_t)(region->count - 1) << KNOLL_UNIT_SHIFT);
+    size_t tables = (size_t)region->first << KNOLL_UNIT_SHIFT;
+    size_t whole = (size_t)region->count << KNOLL_UNIT_SHIFT;
     int stop = visit(walk, KNOLL_ITEM_REGION, start, whole, whole, 0);
     if (stop == 0)
         stop = visit(walk, KNOLL_ITEM_TABLES, start, tables, tables, 0);
 
     uint32_t length;
-    for (uint32_t index = 1; index < region->count && stop == 0; index += length) {
+    for (uint32_t index = region->first; index < region->count && stop == 0; index += length) {
         const uint32_t *entry = region_entry(region, index);
         enum run_kind kind = cell_kind(*entry);
-        length = run_length(entry);
-        start = base + ((size_t)index << KNOLL_UNIT_SHIFT);
+        length = run_length(region, index);
+        start = region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
         size_t size = (size_t)length << KNOLL_UNIT_SHIFT;
         if (kind == RUN_SLAB)
-            stop = walk_slab(walk, entry, start, size);
+            stop = walk_slab(walk, shape_of(region_shape(region, index)), slab_word(entry), start, size);
         else if (kind == RUN_FREE)
             stop = visit(walk, KNOLL_ITEM_FREE, start, size, size, 0);
         else {

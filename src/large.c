@@ -22,30 +22,34 @@ void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, b
     if (size > heap->total || alignment > heap->total)
         return NULL;
     uint32_t units = alignment <= UNIT ? 1 : (uint32_t)(alignment >> KNOLL_UNIT_SHIFT);
-    uint32_t wanted = (uint32_t)knoll_large_length(alignment, size); /* less than 2 * total: fits 32 bits */
+    uint32_t wanted = (uint32_t)knoll_pages_round((size + UNIT - (size != 0)) >> KNOLL_UNIT_SHIFT, units);
     uint32_t length = wanted;
-    uint32_t number = knoll_slab_take_run(heap, &length, units);
+    uint32_t number = knoll_pages_take(heap, &length, units);
+    if (number == NOWHERE && knoll_slab_give_spare(heap))
+        number = knoll_pages_take(heap, &length, units);
     if (number == NOWHERE)
         return NULL;
-    uint32_t *run = entry_of(heap, number);
-    run[CELL_NEXT] = cell_of(RUN_LARGE, bits_highest(alignment));
-    if (is_loose || length != wanted)
-        run[CELL_NEXT] |= RUN_LOOSE;
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    uint32_t *run = region_entry(region, index);
+    run[CELL_NEXT] = cell_of(RUN_LARGE, bits_highest(alignment)) | (is_loose || length != wanted ? RUN_LOOSE : 0);
     run[CELL_LARGE_LENGTH] = length;
     *usable = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks++;
     heap->large_bytes += *usable;
-    return unit_address(heap, number);
+    return region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
 }
 
-void knoll_large_give(struct knoll_heap *heap, uint32_t number)
+size_t knoll_large_give(struct knoll_heap *heap, uint32_t number)
 {
     uint32_t *run = entry_of(heap, number);
     uint32_t length = large_length(run);
+    size_t bytes = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks--;
-    heap->large_bytes -= (size_t)length << KNOLL_UNIT_SHIFT;
+    heap->large_bytes -= bytes;
     knoll_pages_give(heap, number, length);
     run[CELL_NEXT] |= RUN_WAS_BLOCK;
+    return bytes;
 }
 
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted)

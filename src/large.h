@@ -14,11 +14,19 @@ size_t knoll_large_length(size_t alignment, size_t size);
  * have served. *usable gets the block's bytes: in compact, they can be one unit more than the request needs. */
 void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable);
 
-/* Gives back the block whose run starts at this unit. */
-void knoll_large_give(struct knoll_heap *heap, uint32_t number);
+/* Gives back the block whose run starts at this unit; returns its bytes. */
+size_t knoll_large_give(struct knoll_heap *heap, uint32_t number);
 
 /* Makes the block's run `wanted` units long where it lies, if it can. */
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted);
+
+/* Whether a large block starts at this address of the region, which is in no slab. */
+static inline bool large_starts(const struct knoll_region *region, const void *address)
+{
+    uintptr_t offset = region_offset(region, address);
+    return (offset & (UNIT - 1)) == 0 &&
+           cell_kind(*region_entry(region, (uint32_t)(offset >> KNOLL_UNIT_SHIFT))) == RUN_LARGE;
+}
 
 static inline uint32_t large_length(const uint32_t *run)
 {

@@ -21,10 +21,9 @@ size_t knoll_pages_round(size_t units, size_t alignment);
  * longer, if that would be left over and nothing else will do; *length says so. NOWHERE if there is none. */
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment);
 
-/* Takes a run as knoll_pages_take does, or else a shorter one, as long as there is but no less than `least`, and says
- * in *length how long it is. Both are lengths that knoll_pages_round returns, and in compact less than 8. NOWHERE if
- * there is none. */
-uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length);
+/* Takes a run of *length units for a slab: aligned to its length, a power of two. In classic a shorter one, as long as
+ * there is, rather than none; *length says so. NOWHERE if there is none. */
+uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length);
 
 /* Gives back the run of `length` units at unit `number`, and merges it with its free neighbours. */
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length);

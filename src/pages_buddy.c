@@ -27,20 +27,20 @@ _Static_assert(INDEX_BITS <= KNOLL_LIST_COUNT + 2, "the orders must be nearly en
 /* A unit's number in the whole address space, which alignment is counted in. */
 static uintptr_t place_of(const struct knoll_region *region, uint32_t index)
 {
-    return ((uintptr_t)region->base >> KNOLL_UNIT_SHIFT) + index;
+    return ((uintptr_t)region >> KNOLL_UNIT_SHIFT) + index;
 }
 
 /* The unit at which the buddy of a run starts. May be outside of the region: then it
- * is no less than count, or 0 or less. */
-static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, unsigned order)
+ * is no less than count, as an unsigned number, or in the tables. */
+static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    uint32_t length = 1u << order;
-    return (place_of(region, index) >> order & 1) == 0 ? index + length : index - length;
+    uint32_t base = (uint32_t)place_of(region, 0);
+    return ((base + index) ^ length) - base; /* modulo 2^32, which length divides */
 }
 
 static bool is_free_run(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    if (index - 1 >= region->count - 1) /* unit 0 is not one, and its cells are the header */
+    if (index >= region->count) /* the tables' units are NONE */
         return false;
     const uint32_t *entry = region_entry(region, index);
     return cell_kind(entry[CELL_NEXT]) == RUN_FREE && entry[CELL_LENGTH] == length;
@@ -56,9 +56,10 @@ static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t 
 }
 
 /* Takes a free run out of its list. */
-static void pull(struct knoll_heap *heap, uint32_t *entry, unsigned order)
+static void pull(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    free_list_remove(heap, order, entry, 1u << order);
+    uint32_t *entry = region_entry(region, index);
+    free_list_remove(heap, region, index, entry, length);
     entry[CELL_NEXT] &= RUN_WAS_BLOCK;
 }
 
@@ -77,7 +78,7 @@ size_t knoll_pages_round(size_t units, size_t alignment)
 
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
-    uint32_t index = 1;
+    uint32_t index = region->first;
     while (index < region->count) { /* orders rise while alignment allows, then fall: at most 2 rounds an order */
         unsigned order = bits_highest32(region->count - index);
         unsigned alignment = bits_lowest(place_of(region, index) | bit(ORDER_MAX));
@@ -94,10 +95,16 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
 {
     uint32_t number = heap->list[from];
     struct knoll_region *region = region_of_number(heap, number);
-    pull(heap, entry_of(heap, number), from);
-    while (from > order) { /* at most ORDER_MAX rounds */
-        from--;
-        push(heap, region, (number & INDEX_MASK) + (1u << from), from);
+    uint32_t index = number & INDEX_MASK;
+    pull(heap, region, index, 1u << from);
+    heap->lists_filled |= bits_low(from) & ~bits_low(order);
+    for (uint32_t length = 1u << order; order < from; order++, length *= 2) { /* at most ORDER_MAX rounds */
+        uint32_t *half = region_entry(region, index + length);
+        half[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
+        half[CELL_FREE_PREV] = NOWHERE;
+        half[CELL_LENGTH] = length;
+        heap->list[order] = number + length;
+        heap->free_runs[order]++;
     }
     return number;
 }
@@ -111,14 +118,12 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t al
     return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest(fitting), order);
 }
 
-uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length)
+uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
 {
     uint32_t number = knoll_pages_take(heap, length, 1);
     if (number != NOWHERE || heap->lists_filled == 0)
         return number;
     unsigned order = bits_highest(heap->lists_filled);
-    if (1u << order < least)
-        return NOWHERE;
     *length = 1u << order;
     return take_from(heap, order, order);
 }
@@ -127,18 +132,16 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    unsigned order = bits_highest32(length);
-    while (order < ORDER_MAX) { /* at most ORDER_MAX rounds */
-        uint32_t buddy = buddy_of(region, index, order);
-        if (!is_free_run(region, buddy, 1u << order))
+    *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
+    for (;;) { /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
+        uint32_t buddy = buddy_of(region, index, length);
+        if (!is_free_run(region, buddy, length))
             break;
-        pull(heap, region_entry(region, buddy), order);
-        uint32_t upper = index > buddy ? index : buddy;
-        region_entry(region, upper)[CELL_NEXT] = cell_of(RUN_NONE, NOWHERE);
+        pull(heap, region, buddy, length);
         index = index < buddy ? index : buddy;
-        order++;
+        length *= 2;
     }
-    push(heap, region, index, order);
+    push(heap, region, index, bits_highest32(length));
 }
 
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
@@ -158,7 +161,7 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
         if (!is_free_run(region, index + (1u << i), 1u << i))
             return false;
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
-        pull(heap, region_entry(region, index + (1u << i)), i);
+        pull(heap, region, index + (1u << i), 1u << i);
     return true;
 }
 
@@ -171,20 +174,18 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    unsigned order = bits_highest32(length);
-    for (; order < ORDER_MAX; order++) { /* at most ORDER_MAX rounds */
-        uint32_t buddy = buddy_of(region, index, order);
-        if (!is_free_run(region, buddy, 1u << order))
-            break;
+    for (;;) { /* at most ORDER_MAX + 1 rounds */
+        uint32_t buddy = buddy_of(region, index, length);
+        if (!is_free_run(region, buddy, length))
+            return length;
         index = index < buddy ? index : buddy;
+        length *= 2;
     }
-    return 1u << order;
 }
 
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
 {
-    return length == next_length && buddy_of(region, index, bits_highest32(length)) == index + length &&
-           bits_highest32(length) < ORDER_MAX;
+    return length == next_length && buddy_of(region, index, length) == index + length;
 }
 
 bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)

@@ -65,7 +65,7 @@ static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t 
 {
     uint32_t *entry = region_entry(region, index);
     entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    entry[CELL_FREE_PREV] = cell_of(length == RUN_SHORTEST ? RUN_PAIR : RUN_NONE, NOWHERE);
+    entry[CELL_FREE_PREV] = length == RUN_SHORTEST ? RUN_PAIR : NOWHERE;
     if (length != RUN_SHORTEST) {
         entry[CELL_LENGTH] = length;
         entry[length - 1] = cell_of(RUN_END, length);
@@ -78,7 +78,7 @@ static uint32_t pull(struct knoll_heap *heap, struct knoll_region *region, uint3
 {
     uint32_t *entry = region_entry(region, index);
     uint32_t length = free_run_length(entry);
-    free_list_remove(heap, knoll_pages_list(region, index, length), entry, length);
+    free_list_remove(heap, region, index, entry, length);
     entry[CELL_NEXT] &= RUN_WAS_BLOCK;
     entry[length - 1] = cell_of(RUN_NONE, NOWHERE);
     return length;
@@ -92,7 +92,7 @@ size_t knoll_pages_round(size_t units, size_t alignment)
 
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
-    push(heap, region, 1, region->count - 1);
+    push(heap, region, region->first, region->count - region->first);
 }
 
 /* What a search has found: a run that can be cut to the length asked for; or, to be taken if there is none, one that is
@@ -124,7 +124,7 @@ static uint32_t probe(const struct knoll_heap *heap, unsigned list, unsigned pro
             return number;
         if (from > needed)
             search->longer = number;
-        number = entry_next(entry);
+        number = link_of(entry[CELL_NEXT], 0);
     }
     return NOWHERE;
 }
@@ -165,7 +165,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t al
 {
     struct search search = {*length, alignment, NOWHERE};
     if (alignment > 1) {
-        uint32_t number = find(heap, &search, *length + alignment + 2 * RUN_SHORTEST);
+        uint32_t number = find(heap, &search, *length + alignment + RUN_SHORTEST + 1);
         return number == NOWHERE ? NOWHERE : cut(heap, number, units_to_aligned(heap, number, alignment), *length);
     }
     uint32_t number = find(heap, &search, *length + RUN_SHORTEST);
@@ -187,28 +187,23 @@ static uint32_t longest_end(const struct knoll_heap *heap, uint32_t *longest)
             *longest = free_run_length(entry);
             found = number;
         }
-        number = entry_next(entry);
+        number = link_of(entry[CELL_NEXT], 0);
     }
     return found;
 }
 
-uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t least, uint32_t *length)
+uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
 {
-    uint32_t number = knoll_pages_take(heap, length, 1);
-    if (number != NOWHERE)
-        return number;
-    /* What there is is shorter, so the lists tell all but the lengths of the ends. */
-    uint64_t lists = heap->lists_filled & bits_low(list_of_length(*length)) & ~bits_low(list_of_length(least));
-    uint32_t end_length;
-    uint32_t end = longest_end(heap, &end_length);
-    if (lists != 0) {
-        number = heap->list[bits_highest(lists)];
-        *length = free_run_length(entry_of(heap, number));
-    } else if (end_length >= least) {
-        number = end;
-        *length = end_length;
-    }
-    return number == NOWHERE ? NOWHERE : cut(heap, number, 0, *length);
+    return knoll_pages_take(heap, length, *length);
+}
+
+/* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */
+static uint32_t ending_length(const struct knoll_region *region, uint32_t index)
+{
+    uint32_t cell = *region_entry(region, index - 1);
+    if (cell_kind(cell) != RUN_END)
+        return 0;
+    return (cell & CELL_FLAG) != 0 ? RUN_SHORTEST : cell & NUMBER_MASK;
 }
 
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
@@ -219,9 +214,9 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
     *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
     if (after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE)
         length += pull(heap, region, after);
-    uint32_t before = *region_entry(region, index - 1); /* the region's number at worst, and that is NONE */
-    if (cell_kind(before) == RUN_END || cell_kind(before) == RUN_PAIR) {
-        index -= cell_kind(before) == RUN_PAIR ? RUN_SHORTEST : before & NUMBER_MASK;
+    uint32_t before = ending_length(region, index);
+    if (before != 0) {
+        index -= before;
         length += pull(heap, region, index);
     }
     push(heap, region, index, length);
@@ -258,7 +253,7 @@ uint32_t knoll_pages_longest(const struct knoll_heap *heap)
         const uint32_t *entry = entry_of(heap, number);
         uint32_t length = free_run_length(entry);
         longest = length > longest ? length : longest;
-        number = entry_next(entry);
+        number = link_of(entry[CELL_NEXT], 0);
     }
     return longest;
 }
@@ -268,12 +263,10 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t after = index + length;
-    uint32_t before = *region_entry(region, index - 1);
+    uint32_t before = ending_length(region, index);
     if (after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE)
         length += free_run_length(region_entry(region, after));
-    if (cell_kind(before) == RUN_PAIR)
-        return length + RUN_SHORTEST;
-    return cell_kind(before) == RUN_END ? length + (before & NUMBER_MASK) : length;
+    return length + before;
 }
 
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
@@ -287,7 +280,7 @@ bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, 
 {
     const uint32_t *entry = region_entry(region, index);
     return length >= RUN_SHORTEST &&
-           (length == RUN_SHORTEST ? cell_kind(entry[1]) == RUN_PAIR : entry[length - 1] == cell_of(RUN_END, length));
+           (length == RUN_SHORTEST ? cell_kind(entry[1]) == RUN_END : entry[length - 1] == cell_of(RUN_END, length));
 }
 
 #endif

@@ -8,30 +8,21 @@
 
 _Static_assert(KNOLL_PAGE % (1 << KNOLL_UNIT_SHIFT) == 0, "a page must be whole units");
 _Static_assert(sizeof(struct knoll_region) <= 16, "the bound on tables depends on it");
-_Static_assert(offsetof(struct knoll_region, number) + sizeof(uint32_t) == sizeof(struct knoll_region),
-               "the cell before that of unit 1 must be the region's number");
 
-/* Bytes of tables for units 0 to count - 1; count >= 1. */
-static size_t table_bytes(size_t count)
+size_t knoll_region_entries_at(size_t units)
 {
-    return sizeof(struct knoll_region) + (count - 1) * CELLS_PER_UNIT * sizeof(uint32_t) +
-           ((count + 63) >> 6) * sizeof(uint64_t);
+    return sizeof(struct knoll_region) + (KNOLL_PROFILE == KNOLL_CLASSIC ? ((units + 7) & ~(size_t)7) + 4 : 0);
 }
 
-/* How many of a region's units its tables take. Each unit takes so much of them that it pays to count only the units
- * that are left, so the first guess is too high, and the next is right or one too low. */
-static size_t table_units(size_t units)
+size_t knoll_region_table_units(size_t units)
 {
-    size_t high = (table_bytes(units) + UNIT - 1) >> KNOLL_UNIT_SHIFT;
-    if (high >= units)
-        return units;
-    size_t taken = (table_bytes(units - high + 1) + UNIT - 1) >> KNOLL_UNIT_SHIFT;
-    return table_bytes(units - taken + 1) <= taken << KNOLL_UNIT_SHIFT ? taken : taken + 1;
+    size_t bytes = knoll_region_entries_at(units) + units * CELLS_PER_UNIT * sizeof(uint32_t);
+    return (bytes + UNIT - 1) >> KNOLL_UNIT_SHIFT;
 }
 
 static uintptr_t region_end(const struct knoll_region *region)
 {
-    return (uintptr_t)region->base + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
+    return (uintptr_t)region + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
 }
 
 static bool overlaps(uintptr_t start, size_t size, uintptr_t other_start, size_t other_size)
@@ -46,7 +37,7 @@ int knoll_region_limits(const struct knoll_heap *heap, const void *start, size_t
     if ((uintptr_t)start % KNOLL_PAGE != 0)
         return KNOLL_ERROR_ALIGNMENT;
     size_t units = size >> KNOLL_UNIT_SHIFT;
-    if (size < least || table_units(units) >= units)
+    if (size < least || knoll_region_table_units(units) >= units)
         return KNOLL_ERROR_TOO_SMALL;
     if (size % KNOLL_PAGE != 0)
         return KNOLL_ERROR_NOT_PAGES;
@@ -67,15 +58,15 @@ int knoll_region_room(const struct knoll_heap *heap, const void *start, size_t s
 
 struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, size_t size)
 {
-    size_t units = size >> KNOLL_UNIT_SHIFT;
-    size_t taken = table_units(units);
-    uint32_t count = (uint32_t)(units - taken + 1);
+    uint32_t units = (uint32_t)(size >> KNOLL_UNIT_SHIFT);
+    size_t taken = knoll_region_table_units(units);
     uint32_t number = heap->region_count++;
     struct knoll_region *region = start;
     __builtin_memset(start, 0, taken << KNOLL_UNIT_SHIFT);
-    region->base = (unsigned char *)start + ((taken - 1) << KNOLL_UNIT_SHIFT);
-    region->count = count;
+    region->count = units;
+    region->first = (uint32_t)taken;
     region->number = number;
+    region->entries = (uint32_t)knoll_region_entries_at(units);
 
     uint32_t place = number;
     for (; place > 0 && place < KNOLL_REGIONS_MAX; place--) { /* at most KNOLL_REGIONS_MAX - 1 rounds */
@@ -86,7 +77,7 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     heap->by_address[place] = (uint8_t)number;
     heap->region[number] = region;
     heap->tables += taken << KNOLL_UNIT_SHIFT;
-    heap->total += (size_t)(count - 1) << KNOLL_UNIT_SHIFT;
+    heap->total += (units - taken) << KNOLL_UNIT_SHIFT;
     return region;
 }
 
@@ -99,20 +90,10 @@ struct knoll_region *knoll_region_search(const struct knoll_heap *heap, const vo
         struct knoll_region *region = heap->region[heap->by_address[middle]];
         if (region_holds(region, address))
             return region;
-        if ((uintptr_t)address < (uintptr_t)region->base)
+        if ((uintptr_t)address < (uintptr_t)region)
             high = middle;
         else
             low = middle + 1;
     }
     return NULL;
-}
-
-bool knoll_region_tables_hold(const struct knoll_heap *heap, const void *address)
-{
-    for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
-        const struct knoll_region *region = heap->region[i];
-        if ((uintptr_t)address >= (uintptr_t)region && (uintptr_t)address < (uintptr_t)region->base + UNIT)
-            return true;
-    }
-    return false;
 }

@@ -2,32 +2,32 @@
  *
  * A region is one span of memory given to the heap. It is cut into units; its tables lie in its first ones:
  *
- *     region                                                      base    base + UNIT
- *     | header | entry of unit 1 |  ...  | of unit count-1  | slack | map |       unit 1       |  unit 2 ...
- *     |--------|-----------------|--...--|------------------|-------|-----|--------------------|-------
- *                CELLS_PER_UNIT cells each                          1 bit/unit,  handed out from here
- *                                                                   growing down
+ *     region                                                       tables' end
+ *     | header | shape of each unit | entry of unit 0 | entry 1 ...   slack | unit `first` |  ...
+ *     |--------|--------------------|-----------------|---------------------|--------------|-----
+ *       16 B     classic only: 1 B    CELLS_PER_UNIT cells each               handed out from here
  *
- * Units are numbered such that unit 1 is the first that is handed out; unit 0 is the last of those that hold tables.
- *
- * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, five in classic. A cell says
+ * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, six in classic. A cell says
  * something only at the edges of a run, and a run that is longer than a cell or two uses its next cells, whichever
  * unit's entry they are in:
  *
- *     cell      0               1          2          3            4               last
- *     FREE      FREE  | next    prev       length                                  END  | length   (compact only)
- *       2 cells FREE  | next    PAIR | prev
- *     LARGE     LARGE | flags   length
- *     SLAB      SLAB  | next    word, 64 bits         prev         attributes
- *       tiny    SLAB  | next    word, 64 bits         prev
+ *     cell      0                       1          2          3                last
+ *     FREE      FREE  | next            prev       length                      END  | length    (compact only)
+ *       2 cells FREE  | next            PAIR | prev
+ *     LARGE     LARGE | flags           length
+ *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (classic: notes in cell 4)
  *
  * so that taking or giving back a run touches a constant number of cells, however long it is. What stands before the
- * bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means something
- * in the first cell of a run and in the last one, which the run's neighbours look at: so no run is one cell long, and
- * a slab's last cell is not its word's.
+ * first bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means
+ * something in the first cell of a run and in the last one, which the run's neighbours look at: so no run is one cell
+ * long, and a slab's last cell is not its word's.
  *
- * A unit number names a unit of any region in 29 bits: the region's number, then the unit's index. Index 0 is never a
- * run's, so the number 0 means none; for the same reason a heap of zero bytes is a heap without memory.
+ * A slab is aligned to its length, and each group of its units (four in compact, one in classic) says its shape: so
+ * from any address in it its start is known at once. Compact has the shape in the group's first cell, where each group
+ * of a slab is SLAB; classic, whose slabs can be 64 units long, has bytes for them, side by side.
+ *
+ * A unit number names a unit of any region: the region's number, then the unit's index. Index 0 is in the tables, so
+ * the number 0 means none; for the same reason a heap of zero bytes is a heap without memory.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_REGION_H
@@ -37,36 +37,45 @@
 #include "knoll.h"
 
 #define UNIT        ((size_t)1 << KNOLL_UNIT_SHIFT)
-#define NUMBER_BITS 29
+#define NUMBER_BITS (KNOLL_PROFILE == KNOLL_CLASSIC ? 29 : 27)
 #define INDEX_BITS  (NUMBER_BITS - KNOLL_REGION_BITS)
 #define INDEX_MASK  ((1u << INDEX_BITS) - 1)
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 #define NOWHERE     0u /* the unit number of no unit */
 
-/* A slab's state takes five cells, or four if it is tiny; in classic a slab can be one unit long, in compact it never
- * is. A free run takes two cells. */
-#define CELLS_PER_UNIT (KNOLL_PROFILE == KNOLL_CLASSIC ? 5u : 1u)
+/* Of classic's six the last is not used: with it, and from entries that start four bytes after a multiple of eight, the
+ * word of each slab lies at a multiple of eight, and so never in two cache lines. In compact it never does anyway. */
+#define CELLS_PER_UNIT (KNOLL_PROFILE == KNOLL_CLASSIC ? 6u : 1u)
+
+/* A group of units: what a slab starts at a multiple of. A slab's links leave its low bits out. */
+#define GROUP_SHIFT (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 2u)
+#define GROUP_UNITS (1u << GROUP_SHIFT)
 
 /* The shortest run there is, in units. */
 #define RUN_SHORTEST (KNOLL_PROFILE == KNOLL_CLASSIC ? 1u : 2u)
 
 enum cell { CELL_NEXT = 0, CELL_FREE_PREV = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
-enum slab_cell { CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_ATTRIBUTES = 4 };
+enum slab_cell { CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_NOTES = KNOLL_PROFILE == KNOLL_CLASSIC ? 4 : 3 };
 
-/* A cell's kind. In the last cell of a run, FREE is END, and SLAB is PAIR: the second cell of a run of two. */
-enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE, RUN_PAIR = RUN_SLAB };
+/* A cell's kind. In the last cell of a run FREE is END, or with CELL_FLAG PAIR: the second cell of a run of two. */
+enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE };
 
 #define KIND_SHIFT 30
-#define CELL_FLAG  (1u << NUMBER_BITS)
+#define CELL_FLAG  (1u << 29)
 
-#define RUN_WAS_BLOCK CELL_FLAG /* FREE or NONE: a block that started here has been freed since */
+#define RUN_WAS_BLOCK CELL_FLAG /* FREE or NONE, in a first cell: a block that started here has been freed since */
 #define RUN_LOOSE     CELL_FLAG /* LARGE: longer than its size asks for, see knoll_realloc */
-#define SLAB_TINY     CELL_FLAG /* SLAB: of a geometry that needs no attributes, see slab.h */
+#define RUN_PAIR      ((uint32_t)RUN_END << KIND_SHIFT | CELL_FLAG)
+
+/* Where a SLAB's shape stands, and its notes; compact needs both in cells that have links too. */
+#define SHAPE_SHIFT 25
+#define NOTES_SHIFT 25
 
 struct knoll_region {
-    unsigned char *base; /* the address of unit 0 */
-    uint32_t count;      /* units, unit 0 included; indices are less */
-    uint32_t number;     /* the region's; it is also the cell before that of unit 1, and its kind is NONE */
+    uint32_t count;   /* units, those of the tables included; indices are less */
+    uint32_t first;   /* the first unit that is handed out */
+    uint32_t number;  /* the region's */
+    uint32_t entries; /* where unit 0's entry is, in bytes from here */
 };
 
 static inline enum run_kind cell_kind(uint32_t cell)
@@ -79,25 +88,20 @@ static inline uint32_t cell_of(enum run_kind kind, uint32_t number)
     return (uint32_t)kind << KIND_SHIFT | number;
 }
 
-/* Makes the cell link to another unit; its kind and flag stay. */
-static inline void cell_link(uint32_t *cell, uint32_t number)
-{
-    *cell = (*cell & ~NUMBER_MASK) | number;
-}
-
-static inline uint32_t entry_next(const uint32_t *entry)
-{
-    return entry[CELL_NEXT] & NUMBER_MASK;
-}
-
 static inline struct knoll_region *region_of_number(const struct knoll_heap *heap, uint32_t number)
 {
     return heap->region[number >> INDEX_BITS];
 }
 
+static inline unsigned char *region_base(const struct knoll_region *region)
+{
+    return (unsigned char *)(uintptr_t)region;
+}
+
 static inline uint32_t *region_entry(const struct knoll_region *region, uint32_t index)
 {
-    return (uint32_t *)(uintptr_t)(region + 1) + (size_t)index * CELLS_PER_UNIT - CELLS_PER_UNIT;
+    size_t entries = KNOLL_PROFILE == KNOLL_CLASSIC ? region->entries : sizeof *region;
+    return (uint32_t *)((uintptr_t)region + entries) + (size_t)index * CELLS_PER_UNIT;
 }
 
 static inline uint32_t region_unit_number(const struct knoll_region *region, uint32_t index)
@@ -110,21 +114,24 @@ static inline uint32_t *entry_of(const struct knoll_heap *heap, uint32_t number)
     return region_entry(region_of_number(heap, number), number & INDEX_MASK);
 }
 
-/* The word of the slab map that has the bit of this unit: set just if the unit is the first of a slab. The words lie
- * before unit 1 and go downwards, so that the first one's place does not depend on how many there are. */
-static inline uint64_t *region_slab_map(const struct knoll_region *region, uint32_t index)
+/* The shape of the slab that this unit is in, with SHAPE_SLAB added; less if it is in none. */
+#define SHAPE_SLAB ((size_t)RUN_SLAB << (KIND_SHIFT - SHAPE_SHIFT))
+
+static inline size_t region_shape(const struct knoll_region *region, uint32_t index)
 {
-    return (uint64_t *)((uintptr_t)region->base + UNIT) - 1 - (index >> 6);
+    if (KNOLL_PROFILE == KNOLL_CLASSIC)
+        return ((const uint8_t *)(region + 1))[index];
+    return *region_entry(region, index & ~(GROUP_UNITS - 1)) >> SHAPE_SHIFT;
 }
 
 static inline unsigned char *unit_address(const struct knoll_heap *heap, uint32_t number)
 {
-    return region_of_number(heap, number)->base + ((size_t)(number & INDEX_MASK) << KNOLL_UNIT_SHIFT);
+    return region_base(region_of_number(heap, number)) + ((size_t)(number & INDEX_MASK) << KNOLL_UNIT_SHIFT);
 }
 
 static inline uintptr_t region_offset(const struct knoll_region *region, const void *address)
 {
-    return (uintptr_t)address - (uintptr_t)region->base;
+    return (uintptr_t)address - (uintptr_t)region;
 }
 
 static inline bool region_holds(const struct knoll_region *region, const void *address)
@@ -135,9 +142,6 @@ static inline bool region_holds(const struct knoll_region *region, const void *a
 /* The region of which a unit holds this address, or NULL: by halving, at most KNOLL_REGION_BITS + 1 steps. */
 struct knoll_region *knoll_region_search(const struct knoll_heap *heap, const void *address);
 
-/* Whether the address is in the tables of a region. O(regions). */
-bool knoll_region_tables_hold(const struct knoll_heap *heap, const void *address);
-
 /* The same; one comparison where the block is in the first region. The heap has a region. */
 static inline struct knoll_region *region_of_address(const struct knoll_heap *heap, const void *address)
 {
@@ -145,43 +149,52 @@ static inline struct knoll_region *region_of_address(const struct knoll_heap *he
     return region_holds(first, address) ? first : knoll_region_search(heap, address);
 }
 
-/* The first unit of the last slab that starts at or before this unit, if it starts in the same or the preceding
- * word of the map; NOWHERE if none does. A slab is at most 64 units long, so its own start is always seen. */
-static inline uint32_t region_slab_before(const struct knoll_region *region, uint32_t index)
+/* ---- Lists: doubly linked through the cells of FREE runs and of SLABs; a head is a unit number in the heap. `prev` is
+ * the cell that has the link back; links leave out as many low bits as `shift` says ---- */
+
+static inline uint32_t link_mask(unsigned shift)
 {
-    const uint64_t *word = region_slab_map(region, index);
-    uint64_t starts = *word << (63 - (index & 63));
-    if (starts != 0)
-        return index - 63 + bits_highest(starts);
-    if (index < 64 || word[1] == 0)
-        return NOWHERE;
-    return (index & ~63u) - 64 + bits_highest(word[1]);
+    return NUMBER_MASK >> shift;
 }
 
-/* ---- Lists: doubly linked through the cells of FREE runs and of SLABs; a head is a unit number in the heap. `prev` is
- * the cell that has the link back ---- */
+static inline uint32_t link_of(uint32_t cell, unsigned shift)
+{
+    return (cell & link_mask(shift)) << shift;
+}
 
-static inline void list_push(struct knoll_heap *heap, uint32_t *head, uint32_t *entry, uint32_t number, unsigned prev)
+/* Makes the cell link to another unit; what else it says stays. */
+static inline void set_link(uint32_t *cell, uint32_t number, unsigned shift)
+{
+    *cell = (*cell & ~link_mask(shift)) | number >> shift;
+}
+
+static inline void list_push(struct knoll_heap *heap, uint32_t *head, uint32_t *entry, uint32_t number, unsigned prev,
+                             unsigned shift)
 {
     uint32_t next = *head;
-    cell_link(&entry[CELL_NEXT], next);
-    cell_link(&entry[prev], NOWHERE);
+    set_link(&entry[CELL_NEXT], next, shift);
+    set_link(&entry[prev], NOWHERE, shift);
     if (next != NOWHERE)
-        cell_link(&entry_of(heap, next)[prev], number);
+        set_link(&entry_of(heap, next)[prev], number, shift);
     *head = number;
 }
 
-static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned prev)
+static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned prev,
+                               unsigned shift)
 {
-    uint32_t next = entry_next(entry);
-    uint32_t before = entry[prev] & NUMBER_MASK;
+    uint32_t next = link_of(entry[CELL_NEXT], shift);
+    uint32_t before = link_of(entry[prev], shift);
     if (next != NOWHERE)
-        cell_link(&entry_of(heap, next)[prev], before);
+        set_link(&entry_of(heap, next)[prev], before, shift);
     if (before != NOWHERE)
-        cell_link(&entry_of(heap, before)[CELL_NEXT], next);
+        set_link(&entry_of(heap, before)[CELL_NEXT], next, shift);
     else
         *head = next;
 }
+
+/* What the tables of a region of so many units need: the bytes before unit 0's entry, and how many units all of it. */
+size_t knoll_region_entries_at(size_t units);
+size_t knoll_region_table_units(size_t units);
 
 /* Makes a region's tables, all of its units NONE. The limits have been tested. */
 struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, size_t size);

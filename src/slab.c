@@ -1,65 +1,96 @@
-/* Slabs: a run cut into up to 64 equal blocks of one class, whose whole state is one word: a bit a block, set while it
- * is free. The word lies in the page map, far from the blocks, and nothing is written into a free block.
+/* Slabs: how a class grows, and when its memory goes back.
  *
- * Taking a block is: the first partial slab of the class, its lowest set bit, clear it. Giving one back: from the
- * address to the slab and the block's index, set the bit. A bit that is set already is a double free. A class without a
- * partial slab grows by a slab of its usual length, or the longest the page layer has, down to a single block.
- *
- * A slab of which no block is held goes back to the page layer, but the heap keeps the last one that came free in hand,
- * so that a program that holds now one block, now none, does not grow and shrink with each call. `spare_slab` says
- * which; it stays so if the slab is used again, and is looked at when the next slab comes free or when a request would
- * fail:
- *
- *     a slab comes free:  spare_slab is another that is still empty → that one goes back; this one becomes spare_slab
- *     a request fails:    spare_slab is empty → it goes back, and the request is tried again
- *
- * Which blocks were handed out at least once, for the faults' sake, takes no more than two numbers a class: a class
- * grows only when all blocks of its slabs are held, so only in the slab that was made last can there be untouched ones,
- * and the lowest free bit is always taken, so the touched ones are its first.
+ * Blocks of a class come from its current slab, lowest first, until that has none left; then from the slab that was
+ * listed last, because a block of it was freed when none was free; then from a new one. So only a current slab can have
+ * blocks that were never handed out, and they are its last ones. A slab that comes free of blocks is kept in hand, in
+ * the place of the one that was kept before: that one goes back to the page layer, and so does the one in hand
+ * before a request for a run fails.
  *
  * Invariants:
- *   1. A slab is in its class's partial list just if its word is not 0.
+ *   1. A slab is in its class's list just if its word is not 0 and it is not the current one.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
- *   3. The heap's slab map has the bits of slabs' first units set, and no others.
+ *   3. Each group of a slab's units says its shape, and no other group says one.
  *   4. The state of each class counts its slabs, their blocks, and the clear bits in their words below capacity.
+ *   5. `touched` is above every block of the current slab that is or was held.
  *
  * SPDX-License-Identifier: MIT */
 #include "slab.h"
 #include "pages.h"
 
-_Static_assert(KNOLL_SLAB_MAXIMUM <= 64 * UNIT, "a slab's start is looked for in 64 units");
-_Static_assert(KNOLL_CLASS_COUNT <= 32, "a class has five bits in a slab's attributes");
+_Static_assert(KNOLL_CLASS_COUNT <= 32, "a shape has five bits in a cell");
 
-static void mark_start(struct knoll_heap *heap, uint32_t number)
+#define LIST_CELLS CELL_SLAB_PREV, GROUP_SHIFT
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
+/* Makes this run a slab, of the shape less SHAPE_SLAB, or if it is 0 units of no kind. */
+static void set_shape(struct knoll_region *region, uint32_t index, uint32_t length, size_t shape)
 {
-    uint32_t index = number & INDEX_MASK;
-    *region_slab_map(region_of_number(heap, number), index) ^= bit(index & 63);
+    __builtin_memset((uint8_t *)(region + 1) + index, (int)shape, length);
+    *region_entry(region, index) = (uint32_t)(shape & SHAPE_SLAB) << SHAPE_SHIFT;
+}
+
+static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
+{
+    heap->size_class[shape->size_class].slabs += slabs;
+    heap->missing[shape->size_class] += slabs * (64u - shape->capacity);
+}
+
+#else
+
+static void set_shape(struct knoll_region *region, uint32_t index, uint32_t length, size_t shape)
+{
+    for (uint32_t i = 0; i < length; i += GROUP_UNITS) /* at most 2 rounds */
+        *region_entry(region, index + i) = (uint32_t)shape << SHAPE_SHIFT;
+}
+
+static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
+{
+    heap->size_class[shape->size_class].slabs += slabs;
+}
+
+#endif
+
+/* Takes the hints to a slab's blocks out of its class's magazine. */
+static void forget_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
+{
+#if KNOLL_MAGAZINE > 0
+    struct knoll_hint *magazine = heap->magazine + size_class * KNOLL_MAGAZINE;
+    unsigned hints = heap->hints[size_class];
+    for (unsigned i = hints; i-- > 0;) /* at most KNOLL_MAGAZINE rounds */
+        if (magazine[i].slab == slab)
+            magazine[i] = magazine[--hints];
+    heap->hints[size_class] = (uint8_t)hints;
+#else
+    (void)heap, (void)size_class, (void)slab;
+#endif
 }
 
 static void give_slab(struct knoll_heap *heap, uint32_t number)
 {
     uint32_t *slab = entry_of(heap, number);
-    uint32_t attributes = slab_attributes(slab);
-    struct knoll_class_state *state = &heap->size_class[attributes_class(attributes)];
-    list_remove(heap, &state->partial, slab, CELL_SLAB_PREV);
-    state->slabs--;
-    state->blocks -= attributes_capacity(attributes);
-    if (state->newest == number)
-        state->newest = NOWHERE;
-    mark_start(heap, number);
-    slab_set_word(slab, 0); /* or what is left of it might pass for a kind */
-    if (!slab_is_tiny(slab))
-        slab[CELL_ATTRIBUTES] = 0;
-    knoll_pages_give(heap, number, attributes_length(attributes));
+    const struct knoll_shape *shape = slab_shape(heap, number);
+    struct knoll_class_state *state = &heap->size_class[shape->size_class];
+    forget_hints(heap, shape->size_class, slab);
+    if (state->current == slab)
+        state->current = NULL;
+    else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0)
+        list_remove(heap, &state->partial, slab, LIST_CELLS);
+    count_slab(heap, shape, (uint32_t)-1);
+    slab_set_word(slab, 0); /* or what is left of it might pass for a kind, and of the links for RUN_WAS_BLOCK */
+    slab[CELL_SLAB_PREV] = 0;
+    set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
+    knoll_pages_give(heap, number, shape_length(shape));
     slab[CELL_NEXT] |= RUN_WAS_BLOCK;
 }
 
 bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
 {
-    return heap->spare_slab != NOWHERE && slab_is_empty(entry_of(heap, heap->spare_slab));
+    uint32_t spare = heap->spare_slab;
+    return spare != NOWHERE && slab_word(entry_of(heap, spare)) == slab_shape(heap, spare)->all_free;
 }
 
-static bool give_spare(struct knoll_heap *heap)
+bool knoll_slab_give_spare(struct knoll_heap *heap)
 {
     if (!knoll_slab_spare_is_empty(heap))
         return false;
@@ -68,51 +99,73 @@ static bool give_spare(struct knoll_heap *heap)
     return true;
 }
 
-uint32_t knoll_slab_take_run(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
+/* Makes a slab; its number, or NOWHERE. */
+static uint32_t grow(struct knoll_heap *heap, size_t size_class)
 {
-    uint32_t number = knoll_pages_take(heap, length, alignment);
-    if (number == NOWHERE && give_spare(heap))
-        number = knoll_pages_take(heap, length, alignment);
+    unsigned shape_number = class_shape((unsigned)size_class);
+    uint32_t length = shape_length(&knoll_shapes[shape_number]);
+    uint32_t number = knoll_pages_take_most(heap, &length);
+    if (number == NOWHERE && knoll_slab_give_spare(heap))
+        number = knoll_pages_take_most(heap, &length);
+    if (number == NOWHERE)
+        return NOWHERE;
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    shape_number = shape_of_length((unsigned)size_class, bits_highest32(length));
+#endif
+    const struct knoll_shape *shape = &knoll_shapes[shape_number];
+    uint32_t *slab = entry_of(heap, number);
+    set_shape(region_of_number(heap, number), number & INDEX_MASK, length, SHAPE_SLAB + shape_number);
+    slab[CELL_SLAB_PREV] = 0;
+    slab[CELL_NOTES] = 0; /* in compact the same cell */
+    slab_set_word(slab, shape->all_free);
+    count_slab(heap, shape, 1);
     return number;
 }
 
-bool knoll_slab_grow(struct knoll_heap *heap, unsigned size_class)
+bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 {
-    const struct knoll_class *properties = &knoll_classes[size_class];
-    uint32_t length = properties->units;
-    uint32_t number = knoll_pages_take_most(heap, properties->least_units, &length);
-    if (number == NOWHERE && give_spare(heap))
-        number = knoll_pages_take_most(heap, properties->least_units, &length);
-    if (number == NOWHERE)
-        return false;
-
-    unsigned capacity = class_blocks_in(properties, length);
-    if (length < properties->units) {
-        uint32_t enough = class_units_for(properties, capacity);
-        length = knoll_pages_resize(heap, number, length, enough) ? enough : length;
-    }
     struct knoll_class_state *state = &heap->size_class[size_class];
-    uint32_t *slab = entry_of(heap, number);
-    slab[CELL_NEXT] = cell_of(RUN_SLAB, NOWHERE);
-    slab[CELL_SLAB_PREV] = cell_of(RUN_NONE, NOWHERE);
-    if (KNOLL_PROFILE == KNOLL_COMPACT && length == TINY_LENGTH)
-        slab[CELL_NEXT] |= SLAB_TINY;
-    else
-        slab[CELL_ATTRIBUTES] = slab_attributes_of(size_class, capacity, length);
-    slab_set_word(slab, bits_low(capacity));
-    list_push(heap, &state->partial, slab, number, CELL_SLAB_PREV);
-    mark_start(heap, number);
-    state->slabs++;
-    state->blocks += capacity;
-    state->newest = number;
-    state->touched = 0;
+    uint32_t number = state->partial;
+    unsigned touched = 64;
+    if (number != NOWHERE) {
+        uint32_t *slab = entry_of(heap, number);
+        list_remove(heap, &state->partial, slab, LIST_CELLS);
+        slab[CELL_NOTES] &= ~SLAB_LISTED;
+    } else {
+        number = grow(heap, size_class);
+        if (number == NOWHERE)
+            return false;
+        touched = 0;
+    }
+    heap->touched[size_class] = (uint8_t)touched;
+    state->current = entry_of(heap, number);
+    uintptr_t distance = (uintptr_t)unit_address(heap, number) - (uintptr_t)state->current;
+    state->distance = (KNOLL_DISTANCE)(distance / KNOLL_DISTANCE_UNIT);
     return true;
 }
 
-void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)
+static void keep(struct knoll_heap *heap, const struct slab_place *place)
 {
-    if (heap->spare_slab != number) {
-        give_spare(heap);
-        heap->spare_slab = number;
+    if (slab_word(place->slab) == place->shape->all_free && heap->spare_slab != place->number) {
+        knoll_slab_give_spare(heap);
+        heap->spare_slab = place->number;
     }
+}
+
+void knoll_slab_list(struct knoll_heap *heap, const void *block)
+{
+    struct slab_place place;
+    if (!slab_find(region_of_address(heap, block), block, &place))
+        return; /* cannot be: it was found before */
+    list_push(heap, &heap->size_class[place.shape->size_class].partial, place.slab, place.number, LIST_CELLS);
+    place.slab[CELL_NOTES] |= SLAB_LISTED;
+    keep(heap, &place);
+}
+
+void knoll_slab_keep(struct knoll_heap *heap, const void *block)
+{
+    struct slab_place place;
+    if (slab_find(region_of_address(heap, block), block, &place))
+        keep(heap, &place);
 }

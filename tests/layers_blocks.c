@@ -1,7 +1,8 @@
-/* Large blocks, and the way from any address to the block that is held there.
+/* Large blocks, the way from any address to the block that is held there, and which requests a block serves.
  *
  * Lengths are compared with a search, and every sixteenth address of a heap that holds some of everything is looked up:
- * what knoll_walk says is held there decides what must be found.
+ * what knoll_walk says is held there decides what must be found. Requests that their class cannot be served for are
+ * made in heaps of which all memory is held but what is to serve them.
  *
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
@@ -9,7 +10,7 @@
 #include "pages.h"
 #include "support.h"
 
-#define SIZE  KIB(512)
+#define SIZE  (CLASSIC ? MIB(2) : KIB(512))
 #define SLOTS 160
 
 static struct knoll_heap heap;
@@ -25,8 +26,8 @@ static void make(void)
 /* The block that is held here, which must be one. */
 static struct block find(const void *address)
 {
-    struct block found = {{NULL, NOWHERE, 0, 0}, 0};
-    assert_true(block_find(&heap, address, &found));
+    struct block found = {{heap.list, NULL, NOWHERE, 0}, 0};
+    assert_true(knoll_block_find(&heap, address, &found));
     return found;
 }
 
@@ -56,13 +57,15 @@ static void lengths(void **state)
 static void expect_run(const void *address, size_t length, size_t alignment)
 {
     struct block found = find(address);
-    assert_null(found.place.slab);
+    assert_null(found.place.shape);
+    assert_int_equal(found.place.index, 0);
     const uint32_t *run = entry_of(&heap, found.place.number);
+    assert_ptr_equal(found.place.slab, run);
     assert_ptr_equal(unit_address(&heap, found.place.number), address);
     assert_int_equal(found.size, length * UNIT);
     assert_int_equal(large_length(run), length);
     assert_int_equal(large_alignment(run), alignment);
-    assert_int_equal(block_alignment(&heap, &found), alignment);
+    assert_int_equal(block_alignment(&found), alignment);
     assert_int_equal(heap.large_blocks, 1);
     assert_int_equal(heap.large_bytes, length * UNIT);
 }
@@ -128,14 +131,15 @@ static void make_rich_heap(void)
 
 struct lookup {
     const unsigned char *next; /* the first address that has not been looked up */
+    size_t from_slabs, runs;   /* the blocks that were found */
 };
 
 static void expect_nothing(const unsigned char *from, const unsigned char *to)
 {
     struct block found;
     for (const unsigned char *address = from; address < to; address += 16) {
-        assert_false(block_find(&heap, address, &found));
-        assert_false(block_find(&heap, address + 1, &found));
+        assert_false(knoll_block_find(&heap, address, &found));
+        assert_false(knoll_block_find(&heap, address + 1, &found));
     }
 }
 
@@ -148,10 +152,10 @@ static int look_up(void *context, const struct knoll_item *item)
     lookup->next = (const unsigned char *)item->start + 16;
     struct block found = find(item->start);
     assert_int_equal(found.size, item->size);
-    if (found.place.slab == NULL)
-        assert_ptr_equal(unit_address(&heap, found.place.number), item->start);
-    else
-        assert_ptr_equal(unit_address(&heap, found.place.number) + found.place.index * item->size, item->start);
+    assert_ptr_equal(found.place.slab, entry_of(&heap, found.place.number));
+    assert_ptr_equal(unit_address(&heap, found.place.number) + found.place.index * item->size, item->start);
+    lookup->from_slabs += found.place.shape != NULL;
+    lookup->runs += found.place.shape == NULL;
     return 0;
 }
 
@@ -159,8 +163,9 @@ static void every_address(void **state)
 {
     (void)state;
     make_rich_heap();
-    struct lookup lookup = {ground};
+    struct lookup lookup = {ground, 0, 0};
     assert_int_equal(knoll_walk(&heap, look_up, &lookup), 0);
+    assert_true(lookup.from_slabs > SLOTS / 5 && lookup.runs > SLOTS / 20);
     expect_nothing(lookup.next, ground + SIZE);
     expect_nothing(ground + SIZE, ground + SIZE + KIB(64));
 }
@@ -196,14 +201,14 @@ static void every_fault(void **state)
 static bool would_give(const struct block *block, size_t alignment, size_t size)
 {
     bool from_slab = class_for(alignment, size) != CLASS_LARGE;
-    return from_slab == (block->place.slab != NULL) && knoll_good_size(&heap, alignment, size) == block->size;
+    return from_slab == (block->place.shape != NULL) && knoll_good_size(&heap, alignment, size) == block->size;
 }
 
 static bool is_loose(const struct block *block)
 {
-    if (block->place.slab == NULL)
-        return (*entry_of(&heap, block->place.number) & RUN_LOOSE) != 0;
-    return (block->place.attributes & SLAB_LOOSE) != 0;
+    if (block->place.shape == NULL)
+        return (*block->place.slab & RUN_LOOSE) != 0;
+    return (block->place.slab[CELL_NOTES] & SLAB_LOOSE) != 0;
 }
 
 /* Without looseness a request fits just if it would be given a block of this size, at an address with its alignment. */
@@ -219,7 +224,7 @@ static void requests_that_fit(void **state)
         if (is_loose(&found))
             continue;
         compared++;
-        size_t kept = block_alignment(&heap, &found);
+        size_t kept = block_alignment(&found);
         assert_true(is_aligned(blocks[i], kept));
         for (size_t alignment = 1; alignment <= KIB(32); alignment *= 2) {
             for (size_t size = 0; size <= found.size + UNIT; size += 1 + size / 16) {
@@ -227,11 +232,11 @@ static void requests_that_fit(void **state)
                 if (kept < alignment)
                     fits = would_give(&found, alignment, size);
                 fits = fits && is_aligned(blocks[i], alignment);
-                assert_true(knoll_block_fits(&heap, blocks[i], &found, alignment, size) == fits);
+                assert_true(knoll_block_fits(blocks[i], &found, alignment, size) == fits);
             }
         }
-        assert_false(knoll_block_fits(&heap, blocks[i], &found, 3, found.size));
-        assert_false(knoll_block_fits(&heap, blocks[i], &found, 0, found.size));
+        assert_false(knoll_block_fits(blocks[i], &found, 3, found.size));
+        assert_false(knoll_block_fits(blocks[i], &found, 0, found.size));
     }
     assert_true(compared > SLOTS / 4);
 }
@@ -245,33 +250,31 @@ static void loose_blocks_fit(void **state)
         if (blocks[i] == NULL)
             continue;
         struct block found = find(blocks[i]);
-        if (found.place.slab == NULL)
-            *entry_of(&heap, found.place.number) |= RUN_LOOSE;
-        else if (!slab_is_tiny(found.place.slab))
-            found.place.slab[CELL_ATTRIBUTES] |= SLAB_LOOSE;
+        if (found.place.shape == NULL)
+            *found.place.slab |= RUN_LOOSE;
         else
-            continue;
-        found = find(blocks[i]);
+            found.place.slab[CELL_NOTES] |= SLAB_LOOSE;
         for (size_t alignment = 1; alignment <= KIB(64); alignment *= 2) {
             bool aligned = is_aligned(blocks[i], alignment);
-            assert_true(knoll_block_fits(&heap, blocks[i], &found, alignment, 0) == aligned);
-            assert_true(knoll_block_fits(&heap, blocks[i], &found, alignment, found.size) == aligned);
+            assert_true(knoll_block_fits(blocks[i], &found, alignment, 0) == aligned);
+            assert_true(knoll_block_fits(blocks[i], &found, alignment, found.size) == aligned);
         }
-        assert_false(knoll_block_fits(&heap, blocks[i], &found, 1, found.size + 1));
+        assert_false(knoll_block_fits(blocks[i], &found, 1, found.size + 1));
     }
 }
 
-/* A run of one unit serves an alignment that no slab has; a small request without one is not its. */
+/* A short run serves an alignment that no slab has; a small request without one is not its. */
 static void a_run_is_no_small_block(void **state)
 {
     (void)state;
     make();
+    size_t alignment = KNOLL_SLAB_MAXIMUM * 2;
     size_t usable;
-    void *block = knoll_large_take(&heap, 2 * UNIT, 100, false, &usable);
+    void *block = knoll_large_take(&heap, alignment, 100, false, &usable);
     struct block found = find(block);
-    assert_true(knoll_block_fits(&heap, block, &found, 2 * UNIT, 100));
+    assert_true(knoll_block_fits(block, &found, alignment, 100));
     *entry_of(&heap, found.place.number) &= ~NUMBER_MASK; /* as if it had been asked for without alignment */
-    assert_false(knoll_block_fits(&heap, block, &found, 1, 100));
+    assert_false(knoll_block_fits(block, &found, 1, 100));
 }
 
 /* Right after it was freed, a block's start tells so, whatever its run has merged with. */
@@ -282,11 +285,128 @@ static void freed_blocks_are_remembered(void **state)
     make_rich_heap();
     for (size_t i = 0; i < SLOTS; i++) {
         size_t slot = random_below(&random, SLOTS);
-        if (blocks[slot] == NULL || find(blocks[slot]).place.slab != NULL)
+        if (blocks[slot] == NULL || find(blocks[slot]).place.shape != NULL)
             continue;
         knoll_free(&heap, blocks[slot]);
         assert_int_equal(knoll_address_fault(&heap, blocks[slot]), KNOLL_FAULT_DOUBLE_FREE);
         blocks[slot] = NULL;
+    }
+}
+
+/* ---- Alignment, and requests that are served otherwise ---- */
+
+/* A slab notes the greatest alignment that a block of it was asked for with, and all of its blocks have it. */
+static void slabs_note_alignment(void **state)
+{
+    (void)state;
+    for (size_t alignment = 1; alignment <= KNOLL_SLAB_MAXIMUM; alignment *= 2) {
+        make();
+        unsigned char *plain = knoll_malloc(&heap, knoll_good_size(&heap, alignment, 1));
+        assert_int_equal(find(plain).place.shape->size_class, class_for(alignment, 1));
+        struct block found = find(plain);
+        assert_int_equal(block_alignment(&found), 16);
+        unsigned char *aligned = knoll_aligned_alloc(&heap, alignment, 1);
+        assert_ptr_equal(find(aligned).place.slab, found.place.slab);
+        assert_int_equal(block_alignment(&found), alignment > 16 ? alignment : 16);
+        assert_true(is_aligned(plain, alignment));
+        knoll_free(&heap, aligned);
+        assert_ptr_equal(knoll_aligned_alloc(&heap, 16, found.size), aligned);
+        assert_int_equal(block_alignment(&found), alignment > 16 ? alignment : 16); /* less changes nothing */
+    }
+}
+
+static void *hold(size_t length)
+{
+    size_t usable;
+    void *run = knoll_large_take(&heap, 1, length * UNIT, false, &usable);
+    assert_non_null(run);
+    heap.peak += usable;
+    return run;
+}
+
+static void hold_all(void)
+{
+    for (size_t longest; (longest = knoll_pages_longest(&heap)) != 0;)
+        hold(longest);
+}
+
+/* The block fits the request that it serves and any other that it could, but none that is longer than it is. */
+static void expect_loose(const void *block, size_t alignment, size_t size)
+{
+    struct block found = find(block);
+    assert_true(is_loose(&found) && is_aligned(block, alignment));
+    assert_true(found.size >= knoll_good_size(&heap, alignment, size));
+    assert_true(knoll_block_fits(block, &found, alignment, size));
+    assert_true(knoll_block_fits(block, &found, alignment, found.size));
+    assert_false(knoll_block_fits(block, &found, alignment, found.size + 1));
+    assert_true(knoll_block_fits(block, &found, 1, 0));
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
+/* Takes a block of the class, which has none that is free, and all others that its slab has. */
+static void *take_slab(unsigned size_class)
+{
+    void *block = knoll_malloc(&heap, class_size(size_class));
+    while (slab_has_free(&heap, size_class))
+        assert_non_null(knoll_malloc(&heap, class_size(size_class)));
+    return block;
+}
+
+/* Where there is no memory for a slab, the next larger class that has a free block serves, if its blocks are aligned as
+ * asked for; be the block remembered in the magazine or not. */
+static void a_larger_class_serves(void **state)
+{
+    const unsigned last = KNOLL_CLASS_COUNT - 1;
+    (void)state;
+    for (unsigned i = 1; i < last; i++) {
+        for (size_t alignment = 1; alignment <= class_size(last - 1); alignment *= 2) {
+            if (class_for(alignment, 1) >= i)
+                continue;
+            make();
+            void *larger = take_slab(i); /* and the next slab, so that the block's is not the current one */
+            take_slab(i);
+            void *largest = take_slab(last);
+            take_slab(last);
+            hold_all();
+            size_t failures = heap.failures;
+            assert_null(knoll_aligned_alloc(&heap, alignment, 1));
+            assert_int_equal(heap.failures, failures + 1);
+
+            knoll_free(&heap, largest);
+            knoll_free(&heap, larger);
+            bool serves = class_size(i) % alignment == 0;
+            void *block = knoll_aligned_alloc(&heap, alignment, 1);
+            assert_ptr_equal(block, serves ? larger : largest);
+            expect_loose(block, alignment, 1);
+            if (serves) {
+                assert_ptr_equal(knoll_aligned_alloc(&heap, alignment, 1), largest);
+                expect_loose(largest, alignment, 1);
+            }
+            assert_int_equal(heap.failures, failures + 1);
+        }
+    }
+}
+
+/* A run that is too short for a slab serves too, in compact; in classic none is. */
+static void a_run_serves(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        make();
+        void *run = hold(RUN_SHORTEST);
+        hold_all();
+        struct block found = find(run);
+        heap.peak -= found.size;
+        knoll_large_give(&heap, found.place.number);
+        assert_ptr_equal(knoll_malloc(&heap, class_size(i)), run);
+        if (!CLASSIC)
+            expect_loose(run, 1, class_size(i));
+        found = find(run);
+        assert_true((found.place.shape != NULL) == CLASSIC && is_loose(&found) != CLASSIC);
+        assert_int_equal(found.size, CLASSIC ? class_size(i) : RUN_SHORTEST * UNIT);
+        knoll_free_sized(&heap, run, class_size(i));
+        assert_int_equal(knoll_pages_longest(&heap), CLASSIC ? 0 : RUN_SHORTEST); /* or the slab is kept in hand */
+        assert_int_equal(knoll_check(&heap), 0);
     }
 }
 
@@ -314,6 +434,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(loose_blocks_fit),
     cmocka_unit_test(a_run_is_no_small_block),
     cmocka_unit_test(freed_blocks_are_remembered),
+    cmocka_unit_test(slabs_note_alignment),
+    cmocka_unit_test(a_larger_class_serves),
+    cmocka_unit_test(a_run_serves),
     cmocka_unit_test(the_whole_heap),
 };
 

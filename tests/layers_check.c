@@ -62,14 +62,13 @@ static void expect_seen(void *word, uint32_t bits)
     }
 }
 
-static void expect_seen64(uint64_t *word, uint64_t bits)
+static void expect_all_seen(void *start, size_t size)
 {
-    for (unsigned i = 0; i < 64; i++) {
-        if ((bits >> i & 1) == 0)
-            continue;
-        *word ^= bit(i);
+    unsigned char *bytes = start;
+    for (size_t i = 0; i < 8 * size; i++) {
+        bytes[i / 8] ^= (unsigned char)(1u << i % 8);
         assert_true(knoll_check(&heap) != 0);
-        *word ^= bit(i);
+        bytes[i / 8] ^= (unsigned char)(1u << i % 8);
         flipped++;
     }
 }
@@ -92,45 +91,63 @@ static void flip_large_run(uint32_t *run)
     expect_seen(&run[CELL_LARGE_LENGTH], ALL);
 }
 
-/* Of a slab's attributes all but alignment and looseness, which are history, and bits that are not used. */
+/* Of a slab's notes all but alignment and looseness, which are history; of its links none where it is not listed. */
 static void flip_slab(uint32_t *slab)
 {
-    bool listed = slab_word(slab) != 0;
-    expect_seen(&slab[CELL_WORD], ALL);
-    expect_seen(&slab[CELL_WORD + 1], ALL);
-    expect_seen(&slab[CELL_NEXT], KIND_BITS | (CLASSIC ? 0 : SLAB_TINY) | (listed ? NUMBER_MASK : 0));
-    expect_seen(&slab[CELL_SLAB_PREV], (CLASSIC ? 0 : KIND_BITS) | (listed ? NUMBER_MASK : 0));
-    if (!slab_is_tiny(slab))
-        expect_seen(&slab[CELL_ATTRIBUTES], 0x3f000fffu | (CLASSIC ? 0 : KIND_BITS));
+    bool listed = (slab[CELL_NOTES] & SLAB_LISTED) != 0;
+    uint32_t links = listed ? link_mask(GROUP_SHIFT) : 0;
+    uint32_t shape = CLASSIC ? 0 : 31u << SHAPE_SHIFT;
+    expect_all_seen(&slab[CELL_WORD], 8);
+    expect_seen(&slab[CELL_NEXT], KIND_BITS | shape | links);
+    expect_seen(&slab[CELL_SLAB_PREV], (CLASSIC ? 0 : KIND_BITS) | links);
+    expect_seen(&slab[CELL_NOTES], SLAB_LISTED);
 }
 
-/* The kinds of the cells inside a run, past those whose bits all mean something: NONE, whatever else they hold. */
-static void flip_inside(struct knoll_region *region, uint32_t index, uint32_t length, bool is_free)
+/* The kinds of the cells inside a run, past those whose bits all mean something: NONE, whatever else they hold. A slab
+ * of two groups says its shape in each. */
+static void flip_inside(struct knoll_region *region, uint32_t index, uint32_t length, enum run_kind kind)
 {
-    uint32_t end = index + length - (is_free && !CLASSIC ? 1 : 0);
-    for (uint32_t i = index + (CLASSIC ? 1 : CELL_ATTRIBUTES + 1); i < end; i++)
-        expect_seen(region_entry(region, i), KIND_BITS);
+    uint32_t end = index + length - (kind == RUN_FREE && !CLASSIC ? 1 : 0);
+    for (uint32_t i = index + (CLASSIC ? 1 : 4); i < end; i++) {
+        bool says_shape = !CLASSIC && kind == RUN_SLAB && i % GROUP_UNITS == 0;
+        expect_seen(region_entry(region, i), KIND_BITS | (says_shape ? 31u << SHAPE_SHIFT : 0));
+    }
 }
 
 static void flip_region(struct knoll_region *region)
 {
     uint32_t length;
-    expect_seen(&region->count, ALL);
-    expect_seen(&region->number, ALL);
-    for (uint32_t unit = 0; unit < region->count; unit++)
-        expect_seen64(region_slab_map(region, unit), bit(unit % 64));
-    for (uint32_t index = 1; index < region->count; index += length) {
+    expect_all_seen(region, sizeof *region);
+    if (CLASSIC)
+        expect_all_seen(region + 1, region->count); /* the shapes */
+    for (uint32_t index = 0; index < region->first; index++)
+        expect_seen(region_entry(region, index), KIND_BITS);
+    for (uint32_t index = region->first; index < region->count; index += length) {
         uint32_t *entry = region_entry(region, index);
         enum run_kind kind = cell_kind(*entry);
-        length = run_length(entry);
+        length = run_length(region, index);
         if (kind == RUN_FREE)
             flip_free_run(region, index);
         else if (kind == RUN_LARGE)
             flip_large_run(entry);
         else
             flip_slab(entry);
-        flip_inside(region, index, length, kind == RUN_FREE);
+        flip_inside(region, index, length, kind);
     }
+}
+
+static void flip_magazines(void)
+{
+#if KNOLL_MAGAZINE > 0
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        for (unsigned j = 0; j < heap.hints[i]; j++) {
+            struct knoll_hint *hint = &heap.magazine[i * KNOLL_MAGAZINE + j];
+            expect_all_seen(&hint->slab, sizeof hint->slab);
+            expect_all_seen(&hint->block, sizeof hint->block);
+            expect_all_seen(&hint->index, sizeof hint->index);
+        }
+    }
+#endif
 }
 
 static void every_bit_that_means_something(void **state)
@@ -141,6 +158,7 @@ static void every_bit_that_means_something(void **state)
         flipped = 0;
         for (uint32_t i = 0; i < heap.region_count; i++)
             flip_region(heap.region[i]);
+        flip_magazines();
         assert_int_equal(knoll_check(&heap), 0);
         check_say("all of ", flipped, " flipped bits seen\n");
     }
@@ -154,11 +172,11 @@ enum {
     FREE_RUNS_MERGED,
     LARGE_FORM,
     SLAB_FORM,
-    SLAB_MAP,
+    SLAB_SHAPES,
     ONE_EMPTY_SLAB,
     FREE_LISTS
 };
-enum { PARTIAL_LISTS = 11, CLASS_COUNTS };
+enum { PARTIAL_LISTS = 11, FREE_BLOCKS, CLASS_COUNTS };
 
 static void make_simple_heap(void)
 {
@@ -175,7 +193,7 @@ static void make_free_run(struct knoll_region *region, uint32_t index, uint32_t 
 {
     uint32_t *entry = region_entry(region, index);
     entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    entry[CELL_FREE_PREV] = cell_of(!CLASSIC && length == 2 ? RUN_PAIR : RUN_NONE, NOWHERE);
+    entry[CELL_FREE_PREV] = !CLASSIC && length == 2 ? RUN_PAIR : NOWHERE;
     if (CLASSIC || length > 2)
         entry[CELL_LENGTH] = length;
     if (!CLASSIC && length > 2)
@@ -190,7 +208,7 @@ static void cut_in_three(uint32_t first, uint32_t second)
     struct knoll_region *region = region_of_number(&heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t length = free_run_length(entry_of(&heap, number));
-    free_list_remove(&heap, knoll_pages_list(region, index, length), entry_of(&heap, number), length);
+    free_list_remove(&heap, region, index, entry_of(&heap, number), length);
     make_free_run(region, index, first);
     make_free_run(region, index + first, second);
     for (uint32_t at = first + second; at < length;) { /* in pieces that classic allows there */
@@ -239,9 +257,9 @@ static void large_runs(void **state)
     make_simple_heap();
     knoll_malloc(&heap, 10000);
     void *block = knoll_malloc(&heap, 10000);
-    struct block found = {{NULL, NOWHERE, 0, 0}, 0};
-    assert_true(block_find(&heap, block, &found));
-    uint32_t *run = entry_of(&heap, found.place.number);
+    struct block found = {{&heap.list[0], NULL, NOWHERE, 0}, 0};
+    assert_true(knoll_block_find(&heap, block, &found));
+    uint32_t *run = found.place.slab;
     *run |= 30; /* a run after another is not at a GiB */
     assert_int_equal(knoll_check(&heap), LARGE_FORM);
     *run &= ~NUMBER_MASK;
@@ -250,46 +268,118 @@ static void large_runs(void **state)
     assert_int_equal(knoll_check(&heap), LARGE_FORM);
 }
 
+static struct slab_place find_slab(const void *block)
+{
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
+    assert_true(slab_find(heap.region[0], block, &place));
+    return place;
+}
+
 static void slabs(void **state)
 {
     (void)state;
     make_simple_heap();
+    unsigned size_class = class_for(1, 64);
+    void *block = knoll_malloc(&heap, 64);
     knoll_malloc(&heap, 64);
-    knoll_malloc(&heap, 64);
-    struct knoll_class_state *counts = &heap.size_class[class_for(1, 64)];
-    uint32_t number = counts->partial;
-    uint32_t *slab = entry_of(&heap, number);
-    unsigned capacity = attributes_capacity(slab_attributes(slab));
-    counts->touched = capacity + 1;
+    struct knoll_class_state *counts = &heap.size_class[size_class];
+    heap.touched[size_class] = 65;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    counts->touched = 1;
+    heap.touched[size_class] = 1;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    counts->touched = capacity;
+    heap.touched[size_class] = 2;
+    counts->distance++;
+    assert_int_equal(knoll_check(&heap), SLAB_FORM);
+    counts->distance--;
     assert_int_equal(knoll_check(&heap), 0);
-    counts->newest = number + 1; /* no slab */
-    assert_int_equal(knoll_check(&heap), CLASS_COUNTS);
-    counts->newest = number;
-    heap.size_class[0].newest = heap.size_class[1].newest = number; /* not of both classes */
-    assert_int_equal(knoll_check(&heap), CLASS_COUNTS);
-    heap.size_class[0].newest = heap.size_class[1].newest = NOWHERE;
-    counts->newest = number;
 
-    uint64_t *map = region_slab_map(heap.region[0], 0);
-    *map ^= 1; /* unit 0 */
-    assert_int_equal(knoll_check(&heap), SLAB_MAP);
-    *map ^= 1 | bit(10); /* inside a free run */
-    assert_int_equal(knoll_check(&heap), SLAB_MAP);
-    *map ^= bit(10);
-
-    list_remove(&heap, &counts->partial, slab, CELL_SLAB_PREV);
+    struct slab_place place = find_slab(block);
+    uint64_t word = slab_word(place.slab);
+    if (place.shape->capacity < 64) {
+        slab_set_word(place.slab, word | bit(63));
+        assert_int_equal(knoll_check(&heap), SLAB_FORM);
+        slab_set_word(place.slab, word);
+    }
+    uint32_t *current = counts->current;
+    counts->current = NULL; /* so its free blocks are nowhere */
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    list_push(&heap, &counts->partial, place.slab, place.number, CELL_SLAB_PREV, GROUP_SHIFT);
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    place.slab[CELL_NOTES] |= SLAB_LISTED;
+    assert_int_equal(knoll_check(&heap), 0);
+    counts->current = current; /* both */
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    counts->current = NULL;
+    list_remove(&heap, &counts->partial, place.slab, CELL_SLAB_PREV, GROUP_SHIFT);
     assert_int_equal(knoll_check(&heap), PARTIAL_LISTS);
-    list_push(&heap, &counts->partial, slab, number, CELL_SLAB_PREV);
+    place.slab[CELL_NOTES] &= ~SLAB_LISTED;
+    counts->current = current;
     assert_int_equal(knoll_check(&heap), 0);
-    counts->touched = 2;
-    slab[CELL_ATTRIBUTES] -= 1u << SLAB_CAPACITY_SHIFT;
-    slab_set_word(slab, slab_word(slab) & bits_low(capacity - 1));
-    assert_int_equal(knoll_check(&heap), SLAB_FORM);
+    counts->current = (uint32_t *)(uintptr_t)heap.region[0]; /* no slab */
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    counts->current = current;
+    heap.size_class[(size_class + 1) % KNOLL_CLASS_COUNT].current = current; /* of another class */
+    assert_int_equal(knoll_check(&heap), CLASS_COUNTS);
 }
+
+static void shapes(void **state)
+{
+    (void)state;
+    make_simple_heap();
+    size_t largest = class_size(KNOLL_CLASS_COUNT - 1);
+    struct slab_place place = find_slab(knoll_malloc(&heap, largest));
+    uint32_t index = place.number & INDEX_MASK;
+    uint8_t *bytes = (uint8_t *)(heap.region[0] + 1);
+    uint32_t *entry = region_entry(heap.region[0], index);
+    if (CLASSIC) {
+        bytes[index + 1] = 0; /* a unit of a slab without its shape */
+        assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
+        bytes[index + 1] = bytes[index];
+        bytes[0] = bytes[index]; /* tables that say they are in a slab */
+        assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
+        bytes[0] = 0;
+    } else {
+        *entry |= 31u << SHAPE_SHIFT; /* no shape */
+        assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
+    }
+}
+
+#if KNOLL_MAGAZINE > 0
+
+static void magazines(void **state)
+{
+    (void)state;
+    make_simple_heap();
+    unsigned size_class = class_for(1, 64);
+    void *held = knoll_malloc(&heap, 64);
+    void *block = knoll_malloc(&heap, 64);
+    knoll_free(&heap, block);
+    struct knoll_hint *hint = &heap.magazine[size_class * KNOLL_MAGAZINE];
+    assert_ptr_equal(hint->block, block);
+    struct knoll_hint sound = *hint;
+    hint->block = held;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    hint->index = 0; /* which is held */
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *hint = sound;
+    hint->index = 64;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *hint = sound;
+    hint->slab = NULL;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *hint = sound;
+    if (KNOLL_MAGAZINE > 1) {
+        hint[1] = sound; /* twice */
+        heap.hints[size_class] = 2;
+        assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+        heap.hints[size_class] = 1;
+    }
+    assert_int_equal(knoll_check(&heap), 0);
+    heap.hints[size_class] = KNOLL_MAGAZINE + 1;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+}
+
+#endif
 
 static void an_empty_slab_too_many(void **state)
 {
@@ -311,10 +401,10 @@ static void free_lists(void **state)
     uint32_t number = longest_free_run();
     uint32_t *run = entry_of(&heap, number);
     unsigned list = knoll_pages_list(heap.region[0], number & INDEX_MASK, free_run_length(run));
-    list_remove(&heap, &heap.list[list], run, CELL_FREE_PREV); /* in none */
+    list_remove(&heap, &heap.list[list], run, CELL_FREE_PREV, 0); /* in none */
     heap.lists_filled &= ~bit(list);
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
-    list_push(&heap, &heap.list[list - 1], run, number, CELL_FREE_PREV); /* in another */
+    list_push(&heap, &heap.list[list - 1], run, number, CELL_FREE_PREV, 0); /* in another */
     heap.lists_filled |= bit(list - 1);
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
 }
@@ -325,6 +415,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(regions_out_of_order),
     cmocka_unit_test(large_runs),
     cmocka_unit_test(slabs),
+    cmocka_unit_test(shapes),
+#if KNOLL_MAGAZINE > 0
+    cmocka_unit_test(magazines),
+#endif
     cmocka_unit_test(an_empty_slab_too_many),
     cmocka_unit_test(free_lists),
 };

@@ -1,61 +1,119 @@
-/* The size classes, against searches of the table and divisions.
+/* The size classes and the shapes of their slabs, against searches of the table and divisions.
  *
- * First the table is held to what its members mean; then the arithmetic on it is compared with what a reader would
- * write first: class_for with the first class that will do, class_block_at with a division, for every offset that a
- * slab of any class can have.
+ * First the tables are held to what their members mean; then the arithmetic on them is compared with what a reader
+ * would write first: class_for with the first class that will do, shape_block_at with a division, for every offset in a
+ * slab of any shape and in as much again behind it.
  *
  * SPDX-License-Identifier: MIT */
 #include "check.h"
 #include "classes.h"
 #include "support.h"
 
-#define NO_BLOCK ((uint32_t)1 << 20) /* class_block_at gives no less where no block starts: 2^32 / 4096 */
+#define NO_BLOCK ((uint32_t)1 << 20) /* shape_block_at gives no less where no block starts: 2^32 / 4096 */
 
-static void the_table(void **state)
+static size_t slab_bytes(const struct knoll_shape *shape)
 {
-    uint32_t previous = 0;
+    return (size_t)shape->low + 1;
+}
+
+static void the_shapes(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < SHAPE_COUNT; i++) {
+        const struct knoll_shape *shape = &knoll_shapes[i];
+        uint32_t odd = (uint32_t)shape->size >> shape->rotate;
+        assert_int_equal(odd % 2, 1);
+        assert_int_equal(odd << shape->rotate, shape->size);
+        assert_int_equal((uint32_t)(odd * shape->inverse), 1);
+        /* A slab is aligned to its length: so the bits of `low` are those of an address within it. */
+        assert_true(is_power_of_two(slab_bytes(shape)));
+        assert_int_equal(slab_bytes(shape) % UNIT, 0);
+        assert_int_equal(shape_length(shape) * UNIT, slab_bytes(shape));
+        assert_int_equal(shape_length(shape) % GROUP_UNITS, 0);
+        size_t blocks = 0;
+        while (blocks < 64 && (blocks + 1) * shape->size <= slab_bytes(shape))
+            blocks++;
+        assert_true(blocks >= 1);
+        assert_int_equal(shape->capacity, blocks);
+        for (unsigned block = 0; block < 64; block++)
+            assert_int_equal(shape->all_free >> block & 1, block < shape->capacity);
+        /* No slab is longer than its blocks need: what is left over is less than one, and in all but a sixteenth. */
+        size_t rest = slab_bytes(shape) - (size_t)shape->capacity * shape->size;
+        assert_true(rest < shape->size && rest * 16 < slab_bytes(shape));
+        assert_true(!CLASSIC || rest == 0);
+    }
+}
+
+static void the_classes(void **state)
+{
+    size_t previous = 0;
     (void)state;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_class *properties = &knoll_classes[i];
-        uint32_t odd = (uint32_t)properties->size >> properties->shift;
-        assert_true(properties->size > previous);
-        assert_int_equal(properties->size % 16, 0);
-        assert_int_equal(odd << properties->shift, properties->size);
-        assert_int_equal(odd * properties->inverse, 1);
-        /* Nothing is left over at the end of a slab of the usual length, and it is as long as 64 blocks at most. */
-        assert_int_equal((size_t)properties->capacity * properties->size, properties->units * UNIT);
-        assert_true(properties->capacity >= 1 && properties->capacity <= 64);
-        /* A slab's state takes five cells, or four if its attributes are those of all tiny ones. */
-        assert_int_equal(properties->least_units, CLASSIC ? 1 : i == 0 ? 4 : 5);
-        assert_true(properties->least_units * UNIT >= properties->size);
-        assert_true(properties->least_units <= properties->units);
-        if (CLASSIC)
-            assert_int_equal(properties->capacity, 64);
-        previous = properties->size;
+        const struct knoll_shape *shape = &knoll_shapes[class_shape(i)];
+        assert_int_equal(shape->size_class, i);
+        assert_int_equal(shape->size, class_size(i));
+        assert_true(class_size(i) > previous);
+        assert_int_equal(class_size(i) % 16, 0);
+        assert_true(CLASSIC ? shape->capacity == 64 : shape_length(shape) == 4 || shape_length(shape) == 8);
+        previous = class_size(i);
     }
     assert_int_equal(previous, KNOLL_SLAB_MAXIMUM);
+}
+
+/* Each shape is one of just one class and length; in compact each class has one. */
+static void every_shape_has_its_class(void **state)
+{
+    unsigned shapes = 0;
+    (void)state;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        for (unsigned order = 0; order <= (CLASSIC ? i : 0); order++) {
+            const struct knoll_shape *shape = &knoll_shapes[shapes];
+            assert_int_equal(shape->size_class, i);
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+            assert_int_equal(shape_of_length(i, order), shapes);
+            assert_int_equal(shape->size, class_size(i));
+            assert_int_equal(shape_length(shape), 1u << order);
+            assert_int_equal(shape->capacity, 64 >> (i - order));
+#endif
+            shapes++;
+        }
+        assert_int_equal(class_shape(i), shapes - 1); /* the longest */
+    }
+    assert_int_equal(shapes, SHAPE_COUNT);
+}
+
+/* What a unit's entry, or its byte, says for a slab is more than for any other kind, and has room for all shapes. */
+static void shapes_as_units_say_them(void **state)
+{
+    (void)state;
+    assert_int_equal(SHAPE_SLAB, cell_of(RUN_SLAB, NOWHERE) >> SHAPE_SHIFT);
+    assert_true((cell_of(RUN_LARGE, NOWHERE) | (cell_of(RUN_FREE, NOWHERE) - 1)) >> SHAPE_SHIFT < SHAPE_SLAB);
+    assert_true(SHAPE_SLAB + SHAPE_COUNT <= (CLASSIC ? 256 : (size_t)1 << (32 - SHAPE_SHIFT)));
+    for (unsigned i = 0; i < SHAPE_COUNT; i++)
+        assert_ptr_equal(shape_of(SHAPE_SLAB + i), &knoll_shapes[i]);
 }
 
 /* Classes waste no more than half in classic, and in compact a quarter at most from 64 bytes on. */
 static void the_steps(void **state)
 {
     (void)state;
-    assert_int_equal(knoll_classes[0].size, CLASSIC ? 64 : 32);
+    assert_int_equal(class_size(0), CLASSIC ? 64 : 32);
     for (unsigned i = 1; i < KNOLL_CLASS_COUNT; i++) {
-        uint32_t previous = knoll_classes[i - 1].size;
-        uint32_t step = CLASSIC ? previous : 16;
-        while (!CLASSIC && step * 8 <= previous)
-            step *= 2;
-        assert_int_equal(knoll_classes[i].size, previous + step);
+        size_t size = class_size(i);
+        size_t wasted = size - class_size(i - 1) - 1; /* at most */
+        if (CLASSIC)
+            assert_int_equal(size, 2 * class_size(i - 1));
+        else
+            assert_true(size < 64 ? wasted < 16 : 4 * wasted <= size);
     }
 }
 
-/* The first class that holds the size, and all of whose blocks are aligned when the slab starts at a unit. */
+/* The first class that holds the size and all of whose blocks are aligned, which they are where the slab is. */
 static unsigned naive_class(size_t alignment, size_t size)
 {
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
-        if (knoll_classes[i].size >= size && knoll_classes[i].size % alignment == 0 && alignment <= UNIT &&
-            (CLASSIC || i > 0 || alignment <= 16)) /* tiny slabs know nothing of alignment */
+        if (class_size(i) >= size && class_size(i) % alignment == 0 &&
+            slab_bytes(&knoll_shapes[class_shape(i)]) % alignment == 0)
             return i;
     return CLASS_LARGE;
 }
@@ -72,65 +130,67 @@ static void the_class_for_a_request(void **state)
             assert_int_equal(class_for(alignment, large - 1), CLASS_LARGE);
             assert_int_equal(class_for(alignment, SIZE_MAX), CLASS_LARGE);
         }
+        assert_int_equal(class_for(large, 0), CLASS_LARGE);
         assert_int_equal(class_for(large, 1), CLASS_LARGE);
+    }
+}
+
+static void the_class_for_a_size(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= KNOLL_SLAB_MAXIMUM; size++) {
+        assert_int_equal(class_for_size(size), naive_class(1, size));
+        assert_int_equal(class_for_size(size), class_for(1, size));
     }
 }
 
 static void the_block_at_an_offset(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_class *properties = &knoll_classes[i];
+    for (unsigned i = 0; i < SHAPE_COUNT; i++) {
+        const struct knoll_shape *shape = &knoll_shapes[i];
         uint32_t block = 0, into = 0;
-        /* Further than any slab of the class, because slab_find asks for what lies behind a slab as well. */
-        for (uint32_t offset = 0; offset <= 128 * UNIT; offset++) {
-            uint32_t found = class_block_at(properties, offset);
+        /* Further than the slab reaches: a block that would start behind it must be known by its index. */
+        for (uint32_t offset = 0; offset <= 2 * slab_bytes(shape); offset++) {
+            uint32_t found = shape_block_at(shape, offset);
             if (into == 0 ? found != block : found < NO_BLOCK)
                 assert_int_equal(offset, found);
-            if (++into == properties->size) {
+            if (++into == shape->size) {
                 into = 0;
                 block++;
             }
         }
+        assert_true(block >= shape->capacity);
     }
 }
 
-static void blocks_in_a_short_slab(void **state)
+/* Slabs are counted one by one, and in classic what they lack of 64 blocks: from that follow the blocks. */
+static void the_blocks_of_a_class(void **state)
 {
+    static struct knoll_heap heap;
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_class *properties = &knoll_classes[i];
-        for (uint32_t units = properties->least_units; units <= properties->units; units++) {
-            size_t blocks = 0;
-            while (blocks < 64 && (blocks + 1) * properties->size <= units * UNIT)
-                blocks++;
-            assert_int_equal(class_blocks_in(properties, units), blocks);
-            assert_true(blocks >= 1);
-        }
-    }
-}
-
-static void the_shortest_slab_of_so_many_blocks(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_class *properties = &knoll_classes[i];
-        uint32_t units = properties->least_units;
-        for (unsigned blocks = 1; blocks <= properties->capacity; blocks++) {
-            while (units * UNIT < (size_t)blocks * properties->size)
-                units++;
-            assert_int_equal(class_units_for(properties, blocks), units);
-        }
+    memset(&heap, 0, sizeof heap);
+    for (unsigned i = 0; i < SHAPE_COUNT; i++) {
+        const struct knoll_shape *shape = &knoll_shapes[i];
+        uint32_t before = class_blocks(&heap, shape->size_class), slabs = 3 + i;
+        heap.size_class[shape->size_class].slabs += slabs;
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+        heap.missing[shape->size_class] += slabs * (64u - shape->capacity);
+#endif
+        assert_int_equal(class_blocks(&heap, shape->size_class), before + slabs * shape->capacity);
     }
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(the_table),
+    cmocka_unit_test(the_shapes),
+    cmocka_unit_test(the_classes),
+    cmocka_unit_test(every_shape_has_its_class),
+    cmocka_unit_test(shapes_as_units_say_them),
     cmocka_unit_test(the_steps),
     cmocka_unit_test(the_class_for_a_request),
+    cmocka_unit_test(the_class_for_a_size),
     cmocka_unit_test(the_block_at_an_offset),
-    cmocka_unit_test(blocks_in_a_short_slab),
-    cmocka_unit_test(the_shortest_slab_of_so_many_blocks),
+    cmocka_unit_test(the_blocks_of_a_class),
 };
 
 CHECK_MAIN(tests)

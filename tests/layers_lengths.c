@@ -85,36 +85,37 @@ static void the_last_list(void **state)
     assert_true(take(&heap, part, 64) == second); /* the only one, and not a unit to spare */
 }
 
-/* The last run of a region ends where the slab map begins, and bits of that must not be taken for a free run. */
-static void the_slab_map_is_no_run(void **state)
+/* The last run of a region ends where its entries do: what lies there must not be taken for a free run. Of an odd
+ * number of pages, so that in classic it is where the last one's buddy would be. */
+static void what_follows_the_entries_is_no_run(void **state)
 {
     static struct knoll_heap heap;
     (void)state;
     memset(&heap, 0, sizeof heap);
-    struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), MIB(1));
+    struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), MIB(1) - KNOLL_PAGE);
     knoll_pages_add(&heap, region);
     uint32_t shortest = RUN_SHORTEST;
     if (!CLASSIC)
-        assert_true(take(&heap, region->count - 1 - shortest, 1) != NOWHERE);
+        assert_true(take(&heap, region->count - region->first - shortest, 1) != NOWHERE);
     while (take(&heap, shortest, 1) != NOWHERE)
         continue;
-    uint32_t *map = region_entry(region, region->count);
+    uint32_t *behind = region_entry(region, region->count);
     uint32_t last = region_unit_number(region, region->count - shortest);
-    map[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    map[CELL_FREE_PREV] = NOWHERE;
-    map[CELL_LENGTH] = shortest;
+    behind[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
+    behind[CELL_FREE_PREV] = CLASSIC ? NOWHERE : RUN_PAIR;
+    behind[CELL_LENGTH] = shortest;
     assert_false(knoll_pages_resize(&heap, last, shortest, 2 * shortest));
     assert_int_equal(knoll_pages_merged_length(&heap, last, shortest), shortest);
     knoll_pages_give(&heap, last, shortest);
     assert_int_equal(knoll_pages_longest(&heap), shortest);
-    assert_int_equal(cell_kind(*map), RUN_FREE);
+    assert_int_equal(cell_kind(*behind), RUN_FREE);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lengths_and_lists),
     cmocka_unit_test(lengths_are_rounded),
     cmocka_unit_test(the_last_list),
-    cmocka_unit_test(the_slab_map_is_no_run),
+    cmocka_unit_test(what_follows_the_entries_is_no_run),
 };
 
 CHECK_MAIN(tests)

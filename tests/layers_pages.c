@@ -29,7 +29,7 @@ struct run {
 static struct run held[HELD_MOST + 1]; /* one more for a moment, in the_longest */
 static uint32_t held_count;
 
-/* The map: one byte a unit, by region number and index. */
+/* The map: one byte a unit, by region number and index. The tables hold their units. */
 static bool is_held[KNOLL_REGIONS_MAX][UNITS_MOST];
 
 static struct run expected[UNITS_MOST]; /* the free runs that follow from the map, by region and address */
@@ -37,7 +37,7 @@ static uint32_t expected_count;
 
 static uintptr_t unit_in_space(const struct knoll_region *region, uint32_t index)
 {
-    return ((uintptr_t)region->base >> KNOLL_UNIT_SHIFT) + index;
+    return ((uintptr_t)region >> KNOLL_UNIT_SHIFT) + index;
 }
 
 static bool all_free(const struct knoll_region *region, uint32_t index, uint32_t length)
@@ -70,7 +70,7 @@ static void expect_free_runs(void)
     for (uint32_t number = 0; number < heap.region_count; number++) {
         struct knoll_region *region = heap.region[number];
         uint32_t length = 1;
-        for (uint32_t index = 1; index < region->count; index += length) {
+        for (uint32_t index = 0; index < region->count; index += length) {
             length = is_held[number][index] ? 1 : naive_length(region, index);
             if (!is_held[number][index])
                 expected[expected_count++] = (struct run){region, index, length};
@@ -94,7 +94,7 @@ static uint32_t place_in_list(const struct run *run)
     uint32_t place = 0;
     uint32_t number = heap.list[list_of(run)];
     for (; number != NOWHERE && number != number_of(run); place++)
-        number = entry_next(entry_of(&heap, number));
+        number = link_of(*entry_of(&heap, number), 0);
     assert_true(number != NOWHERE);
     return place;
 }
@@ -107,7 +107,7 @@ static void verify_free_run(const struct run *run)
     assert_int_equal(free_run_length(first), run->length);
     assert_true(knoll_pages_placed_well(run->region, run->index, run->length));
     if (!CLASSIC) {
-        assert_int_equal(cell_kind(*last), run->length == 2 ? RUN_PAIR : RUN_END);
+        assert_int_equal(*last & ~NUMBER_MASK, run->length == 2 ? RUN_PAIR : cell_of(RUN_END, 0));
         assert_true(run->length == 2 || (*last & NUMBER_MASK) == run->length);
     }
     for (uint32_t i = run->index + 1; i + (CLASSIC ? 0 : 1) < run->index + run->length; i++)
@@ -130,7 +130,7 @@ static void verify(void)
     for (uint32_t i = 0; i < KNOLL_LIST_COUNT; i++) {
         assert_true((heap.lists_filled >> i & 1) == (heap.list[i] != NOWHERE));
         for (uint32_t number = heap.list[i]; number != NOWHERE; listed++)
-            number = entry_next(entry_of(&heap, number));
+            number = link_of(*entry_of(&heap, number), 0);
     }
     assert_int_equal(listed, expected_count);
     for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
@@ -151,8 +151,8 @@ static void mark(const struct run *run, bool as_held)
 static void account(uint32_t length, uint32_t less)
 {
     heap.large_bytes += (length - (size_t)less) * UNIT;
-    heap.used = heap.large_bytes;
     heap.peak = heap.total;
+    heap.headroom = heap.total - heap.large_bytes;
 }
 
 static void hold(uint32_t number, uint32_t length)
@@ -231,17 +231,20 @@ static unsigned list_of_length(uint32_t length)
     return knoll_pages_list(heap.region[0], 0, length);
 }
 
-/* The run must have been cut from the low end of one that was the best; in compact, from the lowest list all of whose
- * runs can be cut, or a lower one. */
-static void expect_good_fit(uint32_t number, uint32_t length)
+/* The run must have been cut from the first aligned place of one that was the best; in compact, from the lowest list
+ * all of whose runs can be cut, or a lower one. */
+static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment)
 {
     const struct run *from = &expected[expected_count]; /* the run it was cut from */
     for (uint32_t i = 0; i < expected_count; i++)
-        if (number_of(&expected[i]) == number)
+        if (number - number_of(&expected[i]) < expected[i].length)
             from = &expected[i];
     assert_true(from != &expected[expected_count]);
-    assert_true(can_be_cut(from->length, length));
-    unsigned suffice = CLASSIC ? list_of_length(length) : list_of_length(length + 1) + 1;
+    assert_int_equal(number & INDEX_MASK, aligned_index(from, alignment));
+    assert_true(has_room(from, length, alignment));
+    /* The longest run that may be of no use: what is before the aligned place, and after, must not be a single unit. */
+    uint32_t useless = length + 1 + (alignment == 1 ? 0 : alignment + 1);
+    unsigned suffice = CLASSIC ? list_of_length(length) : list_of_length(useless) + 1;
     for (uint32_t i = 0; i < expected_count; i++)
         if (list_of(&expected[i]) >= suffice)
             assert_true(list_of(&expected[i]) >= list_of(from));
@@ -265,31 +268,26 @@ static bool take(uint32_t units, uint32_t alignment)
         return true;
     }
     assert_int_equal(unit_in_space(region_of_number(&heap, number), number & INDEX_MASK) % alignment, 0);
-    if (alignment == 1)
-        expect_good_fit(number, (uint32_t)length);
+    expect_good_fit(number, (uint32_t)length, alignment);
     hold(number, (uint32_t)length);
     return true;
 }
 
-/* The longest free run; in compact one of the same list will do. */
-static bool take_most(uint32_t least, uint32_t units)
+/* A run for a slab, aligned to its length, which in classic is that of the longest free run if none is long enough. */
+static bool take_most(uint32_t wanted)
 {
-    uint32_t wanted = (uint32_t)knoll_pages_round(units, 1);
     uint32_t length = wanted, longest = 0;
     for (uint32_t i = 0; i < expected_count; i++)
         longest = expected[i].length > longest ? expected[i].length : longest;
-    uint32_t number = knoll_pages_take_most(&heap, least, &length);
+    uint32_t number = knoll_pages_take_most(&heap, &length);
     if (number == NOWHERE) {
-        assert_true(longest < least);
+        expect_refusal(CLASSIC ? 1 : wanted, CLASSIC ? 1 : wanted);
         assert_int_equal(length, wanted);
         return false;
     }
-    assert_true(length >= least && length <= wanted + (CLASSIC ? 0 : 1));
-    if (longest < wanted)
-        assert_int_equal(list_of_length(length), list_of_length(longest));
-    else if (length != wanted)
-        expect_refusal(wanted, 1);
-    expect_good_fit(number, length);
+    assert_int_equal(length, CLASSIC && longest < wanted ? longest : wanted);
+    assert_int_equal(unit_in_space(region_of_number(&heap, number), number & INDEX_MASK) % length, 0);
+    expect_good_fit(number, length, length);
     hold(number, length);
     return true;
 }
@@ -341,8 +339,11 @@ static void make_regions(void)
     memset(is_held, 0, sizeof is_held);
     held_count = 0;
     unsigned char *start = arena_at(KIB(512), 0);
-    for (uint32_t i = 0; i < REGIONS && i < KNOLL_REGIONS_MAX; i++)
-        knoll_pages_add(&heap, knoll_region_make(&heap, start + places[i].start, places[i].pages * KNOLL_PAGE));
+    for (uint32_t i = 0; i < REGIONS && i < KNOLL_REGIONS_MAX; i++) {
+        struct knoll_region *region = knoll_region_make(&heap, start + places[i].start, places[i].pages * KNOLL_PAGE);
+        mark(&(struct run){region, 0, region->first}, true);
+        knoll_pages_add(&heap, region);
+    }
     verify();
 }
 
@@ -352,10 +353,7 @@ static void step(struct random *random, uint32_t tendency)
     uint32_t units = 1 + random_below(random, 1u << random_below(random, 8));
     if (what < tendency && held_count < HELD_MOST) {
         uint32_t alignment = what % 2 == 0 ? 1 : 1u << random_below(random, 7);
-        uint32_t least = CLASSIC ? 1u << random_below(random, 3) : 2 + random_below(random, 4);
-        if (!CLASSIC && what == 0) /* as slabs are long */
-            units = units < 7 ? units : 7;
-        if (what == 0 ? take_most(least, units > least ? units : least) : take(units, alignment))
+        if (what == 0 ? take_most(RUN_SHORTEST << random_below(random, 7)) : take(units, alignment))
             verify();
     } else if (what == 14 && held_count > 0) {
         resize(random_below(random, held_count), units);

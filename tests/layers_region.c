@@ -1,8 +1,9 @@
-/* Regions: their tables, unit numbers, the search by address, and the slab map.
+/* Regions: their tables, unit numbers, the search by address, links and lists.
  *
  * The tables are measured for every number of pages up to 2000: no more than the bound of knoll.h, and no unit more
- * than they need. Then several regions are made out of order, and for each of their units address, number and entry
- * must lead to one another, and from no other address to a region at all.
+ * than they need. Each unit is made to say what no other says, so that shapes or entries that overlap come to light.
+ * Then several regions are made out of order, and for each of their units address, number and entry must lead to one
+ * another, and from no other address to a region at all.
  *
  * SPDX-License-Identifier: MIT */
 #include "check.h"
@@ -19,13 +20,19 @@ static struct knoll_region *make_region(void *start, size_t size)
     return knoll_region_make(&heap, start, size);
 }
 
-/* What header, entries and slab map of units 0 to count - 1 take. */
+/* What comes before the first entry: the header and, in classic, a byte a unit, in whole words of 8 bytes; then half a
+ * word, so that the words of slabs, which follow a cell, are aligned. */
+static size_t naive_bytes_before(size_t count)
+{
+    size_t bytes = sizeof(struct knoll_region);
+    for (size_t unit = 0; CLASSIC && unit < count; unit += 8)
+        bytes += 8;
+    return bytes + (CLASSIC ? 4 : 0);
+}
+
 static size_t naive_table_bytes(size_t count)
 {
-    size_t bytes = 0;
-    for (size_t unit = 0; unit < count; unit += 64)
-        bytes += 8;
-    return bytes + sizeof(struct knoll_region) + (count - 1) * (CLASSIC ? 20 : 4);
+    return naive_bytes_before(count) + count * (CLASSIC ? 24 : 4);
 }
 
 static void tables_take_what_they_need(void **state)
@@ -40,32 +47,87 @@ static void tables_take_what_they_need(void **state)
         }
         const struct knoll_region *region = make_region(arena, size);
         size_t count = region->count;
-        assert_int_equal(heap.tables % UNIT, 0);
-        assert_int_equal(heap.total, (count - 1) * UNIT);
+        assert_int_equal(count * UNIT, size);
+        assert_int_equal(region->first * UNIT, heap.tables);
+        assert_true(region->first < count);
         assert_int_equal(heap.tables + heap.total, size);
-        assert_ptr_equal(region->base + UNIT, arena + heap.tables);
         assert_true(heap.tables <= UNIT || heap.tables <= size * 2 / 125);
         assert_true(naive_table_bytes(count) <= heap.tables);
-        assert_true(naive_table_bytes(count + 1) > heap.tables - UNIT);
+        assert_true(naive_table_bytes(count) > heap.tables - UNIT);
+        assert_int_equal(knoll_region_table_units(count), region->first);
+        assert_int_equal(knoll_region_entries_at(count), naive_bytes_before(count));
+        assert_int_equal(region->entries, naive_bytes_before(count));
+        assert_ptr_equal(region_entry(region, 0), arena + region->entries);
+        assert_ptr_equal(region_entry(region, region->count - 1) + CELLS_PER_UNIT,
+                         arena + region->entries + count * (CLASSIC ? 24 : 4));
+        assert_true((unsigned char *)(region_entry(region, region->count - 1) + CELLS_PER_UNIT) <= arena + heap.tables);
     }
 }
 
+/* A slab's word is aligned in classic; in compact so is its entry, because the distance from there to its blocks is
+ * kept in steps of KNOLL_DISTANCE_UNIT bytes. */
+static void where_slabs_have_their_entries(void **state)
+{
+    (void)state;
+    for (size_t pages = 2; pages <= 200; pages++) {
+        memset(&heap, 0, sizeof heap);
+        const struct knoll_region *region = make_region(arena, pages * KNOLL_PAGE);
+        for (uint32_t unit = 0; unit < region->count; unit += GROUP_UNITS) {
+            const uint32_t *slab = region_entry(region, unit);
+            assert_true(!CLASSIC || is_aligned(&slab[1], 8));
+            assert_true(is_aligned(slab, KNOLL_DISTANCE_UNIT));
+        }
+    }
+}
+
+static const size_t some_pages[] = {2, 7, 8, 9, 63, 64, 65, 163, 164, 500};
+#define SOME_PAGES (sizeof some_pages / sizeof some_pages[0])
+
 static void fresh_tables_are_empty(void **state)
 {
-    static const size_t pages[] = {8, 9, 63, 64, 65, 500};
     (void)state;
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
-        size_t size = pages[i] * KNOLL_PAGE;
+    for (size_t i = 0; i < SOME_PAGES; i++) {
+        size_t size = some_pages[i] * KNOLL_PAGE;
         memset(&heap, 0, sizeof heap);
         memset(arena, 0x5A, size);
         struct knoll_region *region = knoll_region_make(&heap, arena, size);
-        for (uint32_t unit = 1; unit < region->count; unit++) {
+        for (uint32_t unit = 0; unit < region->count; unit++) {
             for (uint32_t cell = 0; cell < CELLS_PER_UNIT; cell++)
                 assert_int_equal(region_entry(region, unit)[cell], 0);
+            assert_int_equal(region_shape(region, unit), 0);
         }
-        for (uint32_t word = 0; word < (region->count + 63) / 64; word++)
-            assert_int_equal(*region_slab_map(region, 64 * word), 0);
-        /* What is handed out is as it was. */
+        /* Nor is there anything in the gaps between; and what is handed out is as it was. */
+        for (size_t at = sizeof *region; at < size; at++)
+            if (arena[at] != (at < heap.tables ? 0 : 0x5A))
+                assert_int_equal(at, 0);
+    }
+}
+
+/* Every unit is made to say something of its own, in classic in each cell and in its byte: then no two places are the
+ * same, and neither the header nor the memory that is handed out has changed. */
+static void every_unit_says_its_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SOME_PAGES; i++) {
+        size_t size = some_pages[i] * KNOLL_PAGE;
+        memset(&heap, 0, sizeof heap);
+        memset(arena, 0x5A, size);
+        struct knoll_region *region = knoll_region_make(&heap, arena, size);
+        struct knoll_region header = *region;
+        for (uint32_t unit = 0; unit < region->count; unit++) {
+            for (uint32_t cell = 0; cell < CELLS_PER_UNIT; cell++)
+                region_entry(region, unit)[cell] = 0x9E3779B1u * (unit * CELLS_PER_UNIT + cell);
+            if (CLASSIC)
+                arena[sizeof header + unit] = (uint8_t)(unit * 7 + 1);
+        }
+        assert_memory_equal(&header, region, sizeof header);
+        for (uint32_t unit = 0; unit < region->count; unit++) {
+            for (uint32_t cell = 0; cell < CELLS_PER_UNIT; cell++)
+                assert_int_equal(region_entry(region, unit)[cell], 0x9E3779B1u * (unit * CELLS_PER_UNIT + cell));
+            /* In compact the first cell of a group speaks for four units. */
+            assert_int_equal(region_shape(region, unit),
+                             CLASSIC ? (uint8_t)(unit * 7 + 1) : (uint32_t)(0x9E3779B1u * (unit / 4 * 4)) >> 25);
+        }
         for (size_t at = heap.tables; at < size; at++)
             if (arena[at] != 0x5A)
                 assert_int_equal(at, 0);
@@ -95,26 +157,16 @@ static uint32_t make_regions(void)
     return count;
 }
 
-/* Of which region of `places` a unit or the tables' last unit is at this address, or `count`. */
+/* Which region of `places` this address is in, its tables included, or `count`. */
 static uint32_t naive_region(uint32_t count, const unsigned char *address)
 {
     uint32_t i = 0;
     for (; i < count; i++) {
-        const unsigned char *end = arena + places[i].start + places[i].size;
-        if (address >= heap.region[i]->base && address < end)
+        const unsigned char *start = arena + places[i].start;
+        if (address >= start && address < start + places[i].size)
             break;
     }
     return i;
-}
-
-static bool naive_in_tables(uint32_t count, const unsigned char *address)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const unsigned char *start = arena + places[i].start;
-        if (address >= start && address < heap.region[i]->base + UNIT)
-            return true;
-    }
-    return false;
 }
 
 static void numbers_and_addresses(void **state)
@@ -125,7 +177,7 @@ static void numbers_and_addresses(void **state)
         struct knoll_region *region = heap.region[i];
         for (uint32_t index = 0; index < region->count; index++) {
             uint32_t number = region_unit_number(region, index);
-            unsigned char *address = region->base + index * UNIT;
+            unsigned char *address = arena + places[i].start + index * UNIT;
             assert_true((number & ~NUMBER_MASK) == 0);
             assert_true((number == NOWHERE) == (i == 0 && index == 0));
             assert_ptr_equal(region_of_number(&heap, number), region);
@@ -134,9 +186,14 @@ static void numbers_and_addresses(void **state)
             for (size_t into = 0; into < UNIT; into += UNIT - 1) {
                 assert_ptr_equal(region_of_address(&heap, address + into), region);
                 assert_ptr_equal(knoll_region_search(&heap, address + into), region);
+                assert_true(region_holds(region, address + into));
                 assert_int_equal(region_offset(region, address + into), index * UNIT + into);
             }
         }
+        assert_ptr_equal(region_base(region), arena + places[i].start);
+        assert_int_equal(region->count * UNIT, places[i].size);
+        assert_false(region_holds(region, arena + places[i].start + places[i].size));
+        assert_false(region_holds(region, arena + places[i].start - 1));
     }
 }
 
@@ -150,11 +207,13 @@ static void every_other_address(void **state)
         const struct knoll_region *region = expected == count ? NULL : heap.region[expected];
         assert_ptr_equal(region_of_address(&heap, address), region);
         assert_ptr_equal(knoll_region_search(&heap, address), region);
-        assert_true(knoll_region_tables_hold(&heap, address) == naive_in_tables(count, address));
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(region_holds(heap.region[i], address) == (i == expected));
     }
     assert_null(region_of_address(&heap, NULL));
     assert_null(region_of_address(&heap, (const void *)UINTPTR_MAX));
-    assert_false(knoll_region_tables_hold(&heap, (const void *)UINTPTR_MAX));
+    assert_null(knoll_region_search(&heap, NULL));
+    assert_null(knoll_region_search(&heap, (const void *)UINTPTR_MAX));
 }
 
 /* Regions that touch each other: no address between them is lost, and none belongs to both. */
@@ -169,8 +228,8 @@ static void regions_side_by_side(void **state)
     }
     for (uint32_t i = 0; i < KNOLL_REGIONS_MAX; i++) {
         unsigned char *start = arena + i * KIB(32);
+        assert_ptr_equal(region_of_address(&heap, start), start);
         assert_ptr_equal(region_of_address(&heap, start + KIB(32) - 1), start);
-        assert_true(knoll_region_tables_hold(&heap, start));
     }
     assert_null(region_of_address(&heap, arena + KNOLL_REGIONS_MAX * KIB(32)));
     unsigned char *next = arena + KNOLL_REGIONS_MAX * KIB(32);
@@ -187,55 +246,81 @@ static void the_end_of_the_address_space(void **state)
     assert_int_equal(knoll_region_limits(&heap, start, KIB(68), KNOLL_PAGE), KNOLL_ERROR_TOO_LARGE);
 }
 
-/* The last unit up to `index` whose bit is set, if it is in the same word of the map or the one before. */
-static uint32_t naive_slab_before(struct knoll_region *region, uint32_t index)
-{
-    uint32_t first = index / 64 == 0 ? 0 : (index / 64 - 1) * 64;
-    for (uint32_t i = index + 1; i > first; i--)
-        if ((*region_slab_map(region, i - 1) & (uint64_t)1 << (i - 1) % 64) != 0)
-            return i - 1;
-    return NOWHERE;
-}
+/* ---- Links and lists ---- */
 
-static void the_slab_before(void **state)
+static void links_leave_the_rest_of_a_cell(void **state)
 {
+    static const unsigned shifts[] = {0, GROUP_SHIFT};
     struct random random = random_from(9);
     (void)state;
-    for (unsigned round = 0; round < 60; round++) {
-        memset(&heap, 0, sizeof heap);
-        struct knoll_region *region = make_region(arena, MIB(2));
-        for (uint32_t i = random_below(&random, 300); i > 0; i--) {
-            uint32_t unit = 1 + random_below(&random, region->count - 1);
-            *region_slab_map(region, unit) |= (uint64_t)1 << unit % 64;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned shift = shifts[i];
+        uint32_t greatest = NUMBER_MASK >> shift << shift;
+        for (unsigned round = 0; round < 2000; round++) {
+            uint32_t number = round == 0 ? NOWHERE : round == 1 ? greatest : random_next(&random) & greatest;
+            uint32_t before = round % 3 == 0 ? 0 : round % 3 == 1 ? ~0u : random_next(&random);
+            uint32_t cell = before;
+            set_link(&cell, number, shift);
+            assert_int_equal(link_of(cell, shift), number);
+            assert_int_equal(cell & ~link_mask(shift), before & ~link_mask(shift));
+            assert_int_equal(cell_kind(cell), cell_kind(before));
+            assert_int_equal(cell & CELL_FLAG, before & CELL_FLAG);
+            /* In compact a slab's shape stands above its one link, its notes above the other. */
+            assert_true(CLASSIC || shift == 0 || cell >> SHAPE_SHIFT == before >> SHAPE_SHIFT);
+            assert_true(CLASSIC || shift == 0 || cell >> NOTES_SHIFT == before >> NOTES_SHIFT);
         }
-        for (uint32_t index = 0; index < region->count; index++)
-            assert_int_equal(region_slab_before(region, index), naive_slab_before(region, index));
     }
 }
 
-#define MEMBERS 40
+#define MEMBERS_OF_REGION 15
+#define MEMBERS           (2 * MEMBERS_OF_REGION)
 
-/* Pushing and removing in random order, against an array whose first is the head. Kinds and flags stay. */
-static void lists_by(unsigned back)
+/* A kind of list: of what its members are, how many units these are apart, and how they are linked. */
+struct kind_of_list {
+    enum run_kind kind;
+    uint32_t apart;
+    unsigned prev, shift;
+};
+
+/* A member's cells must have the link back, and besides links what they were given: every bit that there is. */
+static void verify_member(const struct kind_of_list *list, const uint32_t *entry, uint32_t prev)
+{
+    uint32_t others = ~link_mask(list->shift);
+    assert_int_equal(cell_kind(entry[CELL_NEXT]), list->kind);
+    assert_int_equal(entry[CELL_NEXT] & others, cell_of(list->kind, ~cell_of(RUN_SLAB, 0)) & others);
+    assert_int_equal(entry[list->prev] & others, others);
+    assert_int_equal(link_of(entry[list->prev], list->shift), prev);
+    for (uint32_t cell = 1; cell < list->prev; cell++)
+        assert_int_equal(entry[cell], 0xA5A5A5A5u);
+}
+
+/* Pushing and removing in random order, against an array whose first is the head. */
+static void lists_of(struct kind_of_list list)
 {
     uint32_t expected[MEMBERS], count = 0, head = NOWHERE;
     struct random random = random_from(11);
-    make_regions();
+    size_t size = KIB(4096) / KNOLL_REGIONS_MAX;
+    memset(&heap, 0, sizeof heap);
+    for (size_t i = 0; i < KNOLL_REGIONS_MAX; i++)
+        make_region(arena + i * size, size);
     uint32_t last = heap.region_count - 1; /* half of the members are in the last region */
     for (unsigned step = 0; step < 3000; step++) {
-        uint32_t member = 1 + 5 * random_below(&random, 20); /* the cells of a slab apart */
+        uint32_t member = list.apart * (1 + random_below(&random, MEMBERS_OF_REGION));
         uint32_t number = region_unit_number(heap.region[step % 2 * last], member);
+        uint32_t *entry = entry_of(&heap, number);
         uint32_t at = 0;
         while (at < count && expected[at] != number)
             at++;
         if (at < count) {
-            list_remove(&heap, &head, entry_of(&heap, number), back);
-            *entry_of(&heap, number) = cell_of(RUN_NONE, NOWHERE);
+            list_remove(&heap, &head, entry, list.prev, list.shift);
             count--;
             memmove(&expected[at], &expected[at + 1], (count - at) * sizeof expected[0]);
         } else {
-            *entry_of(&heap, number) = cell_of(RUN_SLAB, NOWHERE) | CELL_FLAG;
-            list_push(&heap, &head, entry_of(&heap, number), number, back);
+            for (uint32_t cell = 1; cell < list.prev; cell++)
+                entry[cell] = 0xA5A5A5A5u;
+            entry[list.prev] = ~0u;
+            entry[CELL_NEXT] = cell_of(list.kind, ~cell_of(RUN_SLAB, 0));
+            list_push(&heap, &head, entry, number, list.prev, list.shift);
             memmove(&expected[1], &expected[0], count * sizeof expected[0]);
             expected[0] = number;
             count++;
@@ -243,32 +328,28 @@ static void lists_by(unsigned back)
         uint32_t found = head, prev = NOWHERE;
         for (uint32_t i = 0; i < count; i++) {
             assert_int_equal(found, expected[i]);
-            const uint32_t *entry = entry_of(&heap, found);
-            assert_int_equal(*entry & ~NUMBER_MASK, cell_of(RUN_SLAB, NOWHERE) | CELL_FLAG);
-            assert_int_equal(entry[back] & NUMBER_MASK, prev);
+            verify_member(&list, entry_of(&heap, found), prev);
             prev = found;
-            found = entry_next(entry);
+            found = link_of(*entry_of(&heap, found), list.shift);
         }
         assert_int_equal(found, NOWHERE);
     }
 }
 
+/* Members are as near to each other as runs can be whose cells are apart. */
 static void lists(void **state)
 {
     (void)state;
-    lists_by(CELL_FREE_PREV);
-    lists_by(CELL_SLAB_PREV);
+    lists_of((struct kind_of_list){RUN_FREE, RUN_SHORTEST, CELL_FREE_PREV, 0});
+    lists_of((struct kind_of_list){RUN_SLAB, GROUP_UNITS, CELL_SLAB_PREV, GROUP_SHIFT});
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(tables_take_what_they_need),
-    cmocka_unit_test(fresh_tables_are_empty),
-    cmocka_unit_test(numbers_and_addresses),
-    cmocka_unit_test(every_other_address),
-    cmocka_unit_test(regions_side_by_side),
-    cmocka_unit_test(the_slab_before),
-    cmocka_unit_test(lists),
-    cmocka_unit_test(the_end_of_the_address_space),
+    cmocka_unit_test(tables_take_what_they_need),     cmocka_unit_test(where_slabs_have_their_entries),
+    cmocka_unit_test(fresh_tables_are_empty),         cmocka_unit_test(every_unit_says_its_own),
+    cmocka_unit_test(numbers_and_addresses),          cmocka_unit_test(every_other_address),
+    cmocka_unit_test(regions_side_by_side),           cmocka_unit_test(the_end_of_the_address_space),
+    cmocka_unit_test(links_leave_the_rest_of_a_cell), cmocka_unit_test(lists),
 };
 
 CHECK_MAIN(tests)

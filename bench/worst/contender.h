@@ -11,11 +11,12 @@
 
 /* What a call turned out to do. */
 enum path {
-    PATH_SLAB,    /* took from or gave to a slab that stayed */
-    PATH_RESIZE,  /* added a slab, or gave one back */
-    PATH_LARGE,   /* took or gave a run */
-    PATH_FAILED,  /* gave NULL */
-    PATH_RECLAIM, /* an allocation for which a slab was given back first, whatever came of it */
+    PATH_MAGAZINE, /* took what a magazine remembered, or had it remembered */
+    PATH_SLAB,     /* took from or gave to a slab that stayed */
+    PATH_RESIZE,   /* added a slab, or gave one back */
+    PATH_LARGE,    /* took or gave a run */
+    PATH_FAILED,   /* gave NULL */
+    PATH_RECLAIM,  /* an allocation for which a slab was given back first, whatever came of it */
     PATH_COUNT
 };
 

@@ -1,5 +1,5 @@
 /* knoll. Which path a call took is told by the statistics: they count slabs, blocks that are runs, and failures, at
- * every moment.
+ * every moment. Only how many blocks magazines remember is looked up in the heap itself.
  *
  * SPDX-License-Identifier: MIT */
 #include "contender.h"
@@ -11,6 +11,7 @@ typedef void free_function(struct knoll_heap *, void *);
 
 static struct knoll_heap heap;
 static struct knoll_stats seen;
+static size_t seen_hints;
 
 static void empty(void)
 {
@@ -29,6 +30,7 @@ bool contender_init(void *start, size_t size)
     bool made = knoll_init(&heap, start, size) == KNOLL_OK;
     if (made)
         knoll_get_stats(&heap, &seen);
+    seen_hints = 0;
     return made;
 }
 
@@ -63,6 +65,17 @@ uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry 
     return call_malloc(count, mallocs[really], size, block);
 }
 
+/* How many blocks magazines remember. */
+static size_t count_hints(void)
+{
+    size_t hints = 0;
+#if KNOLL_MAGAZINE > 0
+    for (size_t i = 0; i < KNOLL_CLASS_COUNT; i++)
+        hints += heap.hints[i];
+#endif
+    return hints;
+}
+
 enum path contender_path(void)
 {
     struct knoll_stats now;
@@ -76,8 +89,15 @@ enum path contender_path(void)
     bool freed = now.frees != seen.frees;
     bool failed = now.failures != seen.failures;
     bool large = now.large_blocks != seen.large_blocks;
+    size_t hints = count_hints();
+    bool hinted = hints != seen_hints;
     seen = now;
+    seen_hints = hints;
     if (shrank && !freed)
         return PATH_RECLAIM;
-    return failed ? PATH_FAILED : large ? PATH_LARGE : grew || shrank ? PATH_RESIZE : PATH_SLAB;
+    return failed           ? PATH_FAILED
+           : large          ? PATH_LARGE
+           : grew || shrank ? PATH_RESIZE
+           : hinted         ? PATH_MAGAZINE
+                            : PATH_SLAB;
 }
