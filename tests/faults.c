@@ -165,6 +165,34 @@ static void interior_addresses(void **state)
     }
 }
 
+/* A slab's word is any pattern of bits, also such as elsewhere in the tables would say that a large block starts. So
+ * each block of a slab in turn is the only free one, and its neighbours' addresses that start a unit are handed in. */
+static void interior_addresses_beside_any_word(void **state)
+{
+    unsigned char *blocks[64];
+    (void)state;
+    for (size_t size = 48; size <= 1024; size *= 2) { /* 64 of the largest fit */
+        make_heaps();
+        for (size_t i = 0; i < 64; i++)
+            assert_non_null(blocks[i] = knoll_malloc(&heap, size));
+        for (size_t i = 0; i < 64; i++) {
+            knoll_free(&heap, blocks[i]);
+            last_fault.count = 0;
+            for (size_t j = 0; j < 64; j++) {
+                unsigned char *unit = first + round_up((size_t)(blocks[j] - first), 512);
+                if (j == i || unit == blocks[j] || unit >= blocks[j] + knoll_usable_size(&heap, blocks[j]))
+                    continue;
+                knoll_free(&heap, unit);
+                assert_int_equal(last_fault.count, 1);
+                assert_int_equal(last_fault.fault, KNOLL_FAULT_INTERIOR);
+                last_fault.count = 0;
+            }
+            assert_int_equal(knoll_check(&heap), 0);
+            blocks[i] = knoll_malloc(&heap, size);
+        }
+    }
+}
+
 static void expect_size_fault(unsigned char *block, size_t alignment, size_t size)
 {
     if (alignment == 1) {
@@ -395,15 +423,11 @@ static void the_heap_goes_on(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(interior_addresses),
-    cmocka_unit_test(wrong_sizes),
-    cmocka_unit_test(freed_at_once),
-    cmocka_unit_test(freed_and_merged),
-    cmocka_unit_test(freed_and_handed_out_anew),
-    cmocka_unit_test(moved_by_realloc),
-    cmocka_unit_test(foreign_addresses),
-    cmocka_unit_test(the_tables),
-    cmocka_unit_test(never_handed_out),
+    cmocka_unit_test(interior_addresses), cmocka_unit_test(interior_addresses_beside_any_word),
+    cmocka_unit_test(wrong_sizes),        cmocka_unit_test(freed_at_once),
+    cmocka_unit_test(freed_and_merged),   cmocka_unit_test(freed_and_handed_out_anew),
+    cmocka_unit_test(moved_by_realloc),   cmocka_unit_test(foreign_addresses),
+    cmocka_unit_test(the_tables),         cmocka_unit_test(never_handed_out),
     cmocka_unit_test(the_heap_goes_on),
 };
 
