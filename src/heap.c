@@ -1,8 +1,9 @@
 /* The heap's public functions: routing, accounting, and reallocation.
  *
  * A request goes to the smallest class that holds both its size and its alignment; what no class holds is served by a
- * run. All requests and all frees pass through account_taken and account_given, so used, peak and the counts are exact
- * at every moment. Addresses are verified before anything is changed, so a fault leaves the heap as it was.
+ * run. What callers hold is kept as headroom, how much less it is than its peak, so that one subtraction tells both;
+ * every request passes through account_new, so the counts are exact at every moment. Addresses are verified before
+ * anything is changed, so a fault leaves the heap as it was.
  *
  * Reallocation keeps a block where it is just if the new size would be served by a block of the same size, so a block's
  * size always tells what it was last asked for, and knoll_free_sized can hold callers to it. The exception is a block

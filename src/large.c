@@ -7,14 +7,19 @@
 #include "pages.h"
 #include "slab.h"
 
+/* How many units hold this size, at least one; the size is less than SIZE_MAX - UNIT. */
+static size_t units_for(size_t size)
+{
+    return (size + UNIT - (size != 0)) >> KNOLL_UNIT_SHIFT;
+}
+
 size_t knoll_large_length(size_t alignment, size_t size)
 {
     size_t most =
         SIZE_MAX / 2 + 1; /* the greatest power of two: no run is longer, and rounding up to it cannot overflow */
     if (size > most)
         return 0;
-    size_t units = size == 0 ? 1 : ((size - 1) >> KNOLL_UNIT_SHIFT) + 1;
-    return knoll_pages_round(units, alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
+    return knoll_pages_round(units_for(size), alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
 }
 
 void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable)
@@ -22,7 +27,7 @@ void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, b
     if (size > heap->total || alignment > heap->total)
         return NULL;
     uint32_t units = alignment <= UNIT ? 1 : (uint32_t)(alignment >> KNOLL_UNIT_SHIFT);
-    uint32_t wanted = (uint32_t)knoll_pages_round((size + UNIT - (size != 0)) >> KNOLL_UNIT_SHIFT, units);
+    uint32_t wanted = (uint32_t)knoll_pages_round(units_for(size), units);
     uint32_t length = wanted;
     uint32_t number = knoll_pages_take(heap, &length, units);
     if (number == NOWHERE && knoll_slab_give_spare(heap))

@@ -7,7 +7,8 @@
  * before a request for a run fails.
  *
  * Invariants:
- *   1. A slab is in its class's list just if its word is not 0 and it is not the current one.
+ *   1. A slab is listed just if it has a free block that no hint says and is not the current one. Blocks are taken from
+ *      slabs only while the class's magazine has no hint, so what a hint says is free stays so.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
  *   3. Each group of a slab's units says its shape, and no other group says one.
  *   4. The state of each class counts its slabs, their blocks, and the clear bits in their words below capacity.
@@ -18,8 +19,6 @@
 #include "pages.h"
 
 _Static_assert(KNOLL_CLASS_COUNT <= 32, "a shape has five bits in a cell");
-
-#define LIST_CELLS CELL_SLAB_PREV, GROUP_SHIFT
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
@@ -75,7 +74,7 @@ static void give_slab(struct knoll_heap *heap, uint32_t number)
     if (state->current == slab)
         state->current = NULL;
     else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0)
-        list_remove(heap, &state->partial, slab, LIST_CELLS);
+        list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
     count_slab(heap, shape, (uint32_t)-1);
     slab_set_word(slab, 0); /* or what is left of it might pass for a kind, and of the links for RUN_WAS_BLOCK */
     slab[CELL_SLAB_PREV] = 0;
@@ -130,7 +129,7 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
     unsigned touched = 64;
     if (number != NOWHERE) {
         uint32_t *slab = entry_of(heap, number);
-        list_remove(heap, &state->partial, slab, LIST_CELLS);
+        list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
         slab[CELL_NOTES] &= ~SLAB_LISTED;
     } else {
         number = grow(heap, size_class);
@@ -158,7 +157,8 @@ void knoll_slab_list(struct knoll_heap *heap, const void *block)
     struct slab_place place;
     if (!slab_find(region_of_address(heap, block), block, &place))
         return; /* cannot be: it was found before */
-    list_push(heap, &heap->size_class[place.shape->size_class].partial, place.slab, place.number, LIST_CELLS);
+    list_push(heap, &heap->size_class[place.shape->size_class].partial, place.slab, place.number, CELL_SLAB_PREV,
+              GROUP_SHIFT);
     place.slab[CELL_NOTES] |= SLAB_LISTED;
     keep(heap, &place);
 }

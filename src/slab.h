@@ -146,8 +146,9 @@ static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_clas
  * if memory does not suffice. */
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
-/* What remains to be done after a block was given back: to list its slab, which is not listed; to keep the slab in hand
- * if no block of it is held any more. */
+/* What seldom remains to be done after a block was given back: to list its slab, which is not listed; to keep the slab
+ * in hand if no block of it is held any more. They find the slab again: handing over where it is would make every
+ * knoll_free put that into memory. */
 void knoll_slab_list(struct knoll_heap *heap, const void *block);
 void knoll_slab_keep(struct knoll_heap *heap, const void *block);
 

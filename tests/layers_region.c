@@ -83,14 +83,20 @@ static void where_slabs_have_their_entries(void **state)
 static const size_t some_pages[] = {2, 7, 8, 9, 63, 64, 65, 163, 164, 500};
 #define SOME_PAGES (sizeof some_pages / sizeof some_pages[0])
 
+/* A heap of one region, where no byte was 0 before. */
+static struct knoll_region *make_only_region(size_t size)
+{
+    memset(&heap, 0, sizeof heap);
+    memset(arena, 0x5A, size);
+    return knoll_region_make(&heap, arena, size);
+}
+
 static void fresh_tables_are_empty(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SOME_PAGES; i++) {
         size_t size = some_pages[i] * KNOLL_PAGE;
-        memset(&heap, 0, sizeof heap);
-        memset(arena, 0x5A, size);
-        struct knoll_region *region = knoll_region_make(&heap, arena, size);
+        struct knoll_region *region = make_only_region(size);
         for (uint32_t unit = 0; unit < region->count; unit++) {
             for (uint32_t cell = 0; cell < CELLS_PER_UNIT; cell++)
                 assert_int_equal(region_entry(region, unit)[cell], 0);
@@ -110,9 +116,7 @@ static void every_unit_says_its_own(void **state)
     (void)state;
     for (size_t i = 0; i < SOME_PAGES; i++) {
         size_t size = some_pages[i] * KNOLL_PAGE;
-        memset(&heap, 0, sizeof heap);
-        memset(arena, 0x5A, size);
-        struct knoll_region *region = knoll_region_make(&heap, arena, size);
+        struct knoll_region *region = make_only_region(size);
         struct knoll_region header = *region;
         for (uint32_t unit = 0; unit < region->count; unit++) {
             for (uint32_t cell = 0; cell < CELLS_PER_UNIT; cell++)
