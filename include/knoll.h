@@ -86,24 +86,32 @@ struct knoll_heap {
     size_t total;                                   /* bytes in all other units of the regions */
     size_t peak;                                    /* the most bytes that callers held, at their blocks' usable size */
     size_t headroom;                                /* how much less than that they hold now */
-    size_t tables;                                  /* bytes of the units that hold the regions' tables */
     size_t allocations;                             /* blocks handed out, wraps */
     size_t failures;                                /* requests that got NULL, wraps */
-    size_t large_bytes;                             /* bytes in blocks that are runs */
-    size_t large_blocks;                            /* blocks that are runs */
     knoll_fault_handler fault_handler;
-    uint64_t lists_filled; /* one bit for each list that is not empty */
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    uint32_t lists_filled; /* one bit for each list of free runs that is not empty */
     uint32_t list[KNOLL_LIST_COUNT];
+#else
+    uint32_t *list;                      /* by number; where the region with the most units has room for them */
+    uint32_t groups_filled;              /* one bit for each 16 lists of which one is not empty */
+    uint16_t filled[KNOLL_LIST_GROUPS];  /* one bit for each list that is not empty */
+    uint16_t last_list;                  /* has all that are longer, too */
+    uint32_t few_lists[KNOLL_FEW_LISTS]; /* room for the lists while no region is long enough to have it */
+#endif
     uint32_t free_runs[KNOLL_RUN_ORDERS]; /* how many free runs there are of 2^i to 2^(i+1) - 1 units */
     uint32_t spare_slab;                  /* the slab that was last seen empty, kept in hand */
-    uint32_t region_count;
+    uint32_t large_blocks;                /* blocks that are runs */
+    uint8_t region_count;
     uint8_t by_address[KNOLL_REGIONS_MAX]; /* the region numbers, sorted by address */
+    uint8_t touched[KNOLL_CLASS_COUNT];    /* of a current slab, how many first blocks were handed out ever */
 #if KNOLL_MAGAZINE > 0
-    struct knoll_hint magazine[KNOLL_CLASS_COUNT * KNOLL_MAGAZINE];
     uint8_t hints[KNOLL_CLASS_COUNT]; /* how many a magazine has */
 #endif
-    uint8_t touched[KNOLL_CLASS_COUNT]; /* of a current slab, how many first blocks were handed out ever */
     struct knoll_class_state size_class[KNOLL_CLASS_COUNT];
+#if KNOLL_MAGAZINE > 0
+    struct knoll_hint magazine[KNOLL_CLASS_COUNT * KNOLL_MAGAZINE];
+#endif
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     uint32_t missing[KNOLL_CLASS_COUNT]; /* blocks that the slabs of a class lack of 64 each */
 #endif
@@ -128,8 +136,8 @@ void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handle
  *
  * All of these give NULL when memory does not suffice, and count that as a failure. It suffices when the class that
  * serves the request, or a larger one, has a free block, or when there is a free run for the request or for a slab. In
- * compact, a free run that is less than a quarter longer than the request may be missed if more than 8 shorter ones
- * were freed after it.
+ * compact, a free run that is less than a sixteenth longer than the request may be missed if a shorter one was freed
+ * after it, and a single free unit serves nothing before a neighbour of it is free too.
  *
  * Requests of up to KNOLL_SLAB_MAXIMUM bytes cost O(1), larger ones O(log n) in classic, where n is the region's number
  * of units, and O(1) in compact. */

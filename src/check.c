@@ -35,7 +35,7 @@ const char *knoll_invariant(int number)
         [HOLDS] = "every invariant holds",
         [REGION_TABLE] = "regions are numbered, sorted by address, apart from each other, and of a legal size",
         [RUNS_TILE] = "the runs of a region follow one another from its first unit to its last",
-        [FREE_RUN_FORM] = "a free run has a legal length and place, and its last entry agrees with its first",
+        [FREE_RUN_FORM] = "a free run has a legal length and place, and its last cell agrees with its first",
         [FREE_RUNS_MERGED] = "no two free runs lie side by side that should be one",
         [LARGE_FORM] = "a large run's address has the alignment that its entry names",
         [SLAB_FORM] = "a slab lies at a multiple of its length, and its shape, blocks and bits agree",
@@ -46,8 +46,8 @@ const char *knoll_invariant(int number)
         [PARTIAL_LISTS] = "a class's list has the slabs that say so, and links go both ways",
         [FREE_BLOCKS] = "a free block is in the current slab, in a listed one, or in its class's magazine",
         [CLASS_COUNTS] = "each class's slabs, blocks and used blocks are counted, and its current slab is one of them",
-        [LARGE_COUNTS] = "large blocks and their bytes are counted",
-        [BYTES] = "total, used, peak and table bytes agree with the regions and blocks",
+        [LARGE_COUNTS] = "large blocks are counted",
+        [BYTES] = "total, used and peak bytes agree with the regions and blocks",
     };
     return number >= 0 && number < INVARIANTS ? texts[number] : "unknown invariant";
 }
@@ -55,7 +55,7 @@ const char *knoll_invariant(int number)
 /* What the runs of all regions add up to. */
 struct tally {
     uint32_t free_runs[KNOLL_RUN_ORDERS];
-    uint32_t all_free_runs;
+    uint32_t listed_runs;
     uint32_t partial[KNOLL_CLASS_COUNT];
     uint32_t slabs[KNOLL_CLASS_COUNT];
     uint32_t blocks[KNOLL_CLASS_COUNT];
@@ -81,7 +81,6 @@ static enum invariant check_regions(const struct knoll_heap *heap)
         return REGION_TABLE;
     uintptr_t end = 0;
     size_t total = 0;
-    size_t tables = 0;
     for (uint32_t i = 0; i < heap->region_count; i++) {
         uint32_t number = heap->by_address[i];
         if (number >= heap->region_count)
@@ -95,10 +94,9 @@ static enum invariant check_regions(const struct knoll_heap *heap)
             region->first != knoll_region_table_units(region->count))
             return REGION_TABLE;
         end = (uintptr_t)region + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
-        tables += (size_t)region->first << KNOLL_UNIT_SHIFT;
         total += (size_t)(region->count - region->first) << KNOLL_UNIT_SHIFT;
     }
-    return total == heap->total && tables == heap->tables ? HOLDS : BYTES;
+    return total == heap->total ? HOLDS : BYTES;
 }
 
 static enum invariant check_free(const struct knoll_region *region, uint32_t index, uint32_t length,
@@ -107,7 +105,7 @@ static enum invariant check_free(const struct knoll_region *region, uint32_t ind
     if (!knoll_pages_placed_well(region, index, length))
         return FREE_RUN_FORM;
     tally->free_runs[bits_highest32(length)]++;
-    tally->all_free_runs++;
+    tally->listed_runs += length >= RUN_SHORTEST;
     return HOLDS;
 }
 
@@ -234,12 +232,13 @@ static enum invariant check_runs(const struct knoll_heap *heap, const struct kno
         const uint32_t *entry = region_entry(region, index);
         enum run_kind kind = cell_kind(*entry);
         size_t shape = kind == RUN_SLAB ? region_shape(region, index) : 0;
-        if (kind == RUN_NONE || region->count - index < RUN_SHORTEST)
+        if (kind == RUN_NONE || (kind != RUN_FREE && region->count - index < RUN_SHORTEST))
             return RUNS_TILE;
         if (kind == RUN_SLAB && (shape < SHAPE_SLAB || shape >= SHAPE_SLAB + SHAPE_COUNT || index % GROUP_UNITS != 0))
             return SLAB_SHAPES;
         length = run_length(region, index);
-        if (length < RUN_SHORTEST || length > region->count - index || !inside_is_none(region, index, length))
+        if (length == 0 || (kind != RUN_FREE && length < RUN_SHORTEST) || length > region->count - index ||
+            !inside_is_none(region, index, length))
             return RUNS_TILE;
         if (!shapes_agree(region, index, length, shape))
             return SLAB_SHAPES;
@@ -269,25 +268,42 @@ static const uint32_t *linked(const struct knoll_heap *heap, uint32_t number, en
     return cell_kind(*entry) == kind && back == prev ? entry : NULL;
 }
 
+/* Whether the lists are where they should be, and the bits that say which are filled are those of `filled` lists. */
+static bool lists_agree(const struct knoll_heap *heap, uint32_t filled_lists)
+{
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    return count_bits(heap->lists_filled) == filled_lists;
+#else
+    for (unsigned group = 0; group < KNOLL_LIST_GROUPS; group++) {
+        if ((heap->groups_filled >> group & 1) != (heap->filled[group] != 0))
+            return false;
+        filled_lists -= count_bits(heap->filled[group]);
+    }
+    return filled_lists == 0 && heap->groups_filled >> KNOLL_LIST_GROUPS == 0;
+#endif
+}
+
 static enum invariant check_free_lists(const struct knoll_heap *heap, const struct tally *tally)
 {
     uint32_t found = 0;
-    if ((heap->lists_filled & ~bits_low(KNOLL_LIST_COUNT)) != 0)
+    uint32_t filled_lists = 0;
+    if (!knoll_pages_lists_placed_well(heap))
         return FREE_LISTS;
-    for (unsigned list = 0; list < KNOLL_LIST_COUNT; list++) {
-        if ((heap->lists_filled >> list & 1) != (heap->list[list] != NOWHERE))
+    for (unsigned list = 0; list < list_count(heap); list++) {
+        if (list_is_filled(heap, list) != (heap->list[list] != NOWHERE))
             return FREE_LISTS;
+        filled_lists += list_is_filled(heap, list);
         uint32_t prev = NOWHERE;
-        for (uint32_t number = heap->list[list]; number != NOWHERE; found++) { /* at most all_free_runs + 1 rounds */
+        for (uint32_t number = heap->list[list]; number != NOWHERE; found++) { /* at most listed_runs + 1 rounds */
             const uint32_t *entry = linked(heap, number, RUN_FREE, prev);
-            if (entry == NULL || found == tally->all_free_runs ||
-                knoll_pages_list(region_of_number(heap, number), number & INDEX_MASK, free_run_length(entry)) != list)
+            if (entry == NULL || found == tally->listed_runs ||
+                list_of_run(heap, region_of_number(heap, number), number & INDEX_MASK, free_run_length(entry)) != list)
                 return FREE_LISTS;
             prev = number;
             number = link_of(entry[CELL_NEXT], 0);
         }
     }
-    return found == tally->all_free_runs ? HOLDS : FREE_LISTS;
+    return found == tally->listed_runs && lists_agree(heap, filled_lists) ? HOLDS : FREE_LISTS;
 }
 
 static enum invariant check_partial_lists(const struct knoll_heap *heap, const struct tally *tally)
@@ -325,7 +341,7 @@ static enum invariant check_counts(const struct knoll_heap *heap, const struct t
             return FREE_BLOCKS;
         used += tally->used[i] * class_size(i);
     }
-    if (heap->large_blocks != tally->large_blocks || heap->large_bytes != tally->large_bytes)
+    if (heap->large_blocks != tally->large_blocks)
         return LARGE_COUNTS;
     return used == knoll_used_bytes(heap) && used <= heap->peak && heap->peak <= heap->total ? HOLDS : BYTES;
 }

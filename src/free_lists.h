@@ -1,5 +1,5 @@
-/* The lists of free runs, which both page layers keep in the heap: lists_filled has bit i set just if list[i] is not
- * empty, and free_runs counts the runs by the power of two at or below their length.
+/* The lists of free runs, which both page layers keep: a bit says of each list whether it is not empty, in compact
+ * another one of each group of sixteen; and free_runs counts the runs by the power of two at or below their length.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_FREE_LISTS_H
@@ -7,41 +7,120 @@
 
 #include "pages.h"
 
-/* The length of the free run that starts with this entry. */
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
 static inline uint32_t free_run_length(const uint32_t *entry)
 {
-    if (RUN_SHORTEST > 1 && cell_kind(entry[CELL_FREE_PREV]) == RUN_END)
-        return RUN_SHORTEST;
-    return entry[CELL_LENGTH] & NUMBER_MASK; /* of three units, it is the last cell as well */
+    return entry[CELL_LENGTH];
 }
 
-/* Adds the run, whose cells say its kind and length. */
-static inline void free_list_push(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number,
-                                  uint32_t length)
+static inline unsigned list_of_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                                   uint32_t length)
 {
-    list_push(heap, &heap->list[list], entry, number, CELL_FREE_PREV, 0);
-    heap->lists_filled |= bit(list);
-    heap->free_runs[bits_highest32(length)]++;
+    (void)heap, (void)region, (void)index;
+    return list_of_length(length);
 }
 
-/* Takes out the run at unit `index`, whose entry this is. The cells keep their kinds: the caller knows what they
- * become. Only for the first run of a list is it worked out which list that is. */
-static inline void free_list_remove(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+static inline unsigned list_count(const struct knoll_heap *heap)
+{
+    (void)heap;
+    return KNOLL_LIST_COUNT;
+}
+
+static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
+{
+    return (heap->lists_filled >> list & 1) != 0;
+}
+
+static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
+{
+    heap->lists_filled |= 1u << list;
+}
+
+static inline void list_set_empty(struct knoll_heap *heap, unsigned list)
+{
+    heap->lists_filled &= ~(1u << list);
+}
+
+#else
+
+/* What the first or last cell of a free run says of its length: 1 to 3, or 0 for more. */
+static inline uint32_t short_length(uint32_t cell)
+{
+    return cell >> SHORT_SHIFT & SHORT_MASK;
+}
+
+static inline uint32_t free_run_length(const uint32_t *entry)
+{
+    uint32_t length = short_length(entry[CELL_NEXT]);
+    return length != 0 ? length : entry[CELL_LENGTH] & NUMBER_MASK;
+}
+
+/* The list in which the free run of this length at unit `index` belongs. */
+static inline unsigned list_of_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                                   uint32_t length)
+{
+    if (index + length == region->count)
+        return LIST_OF_ENDS;
+    unsigned list = list_of_length(length);
+    return list < heap->last_list ? list : heap->last_list;
+}
+
+static inline unsigned list_count(const struct knoll_heap *heap)
+{
+    return heap->last_list + 1u;
+}
+
+static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
+{
+    return (heap->filled[list >> 4] >> (list & 15) & 1) != 0;
+}
+
+static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
+{
+    heap->filled[list >> 4] = (uint16_t)(heap->filled[list >> 4] | 1u << (list & 15));
+    heap->groups_filled |= 1u << (list >> 4);
+}
+
+static inline void list_set_empty(struct knoll_heap *heap, unsigned list)
+{
+    heap->filled[list >> 4] = (uint16_t)(heap->filled[list >> 4] & ~(1u << (list & 15)));
+    if (heap->filled[list >> 4] == 0)
+        heap->groups_filled &= ~(1u << (list >> 4));
+}
+
+#endif
+
+/* Makes the run the first of this list; its cells say its kind and length already. */
+static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number)
+{
+    if (heap->list[list] == NOWHERE)
+        list_set_filled(heap, list);
+    list_push(heap, &heap->list[list], entry, number, CELL_FREE_PREV, 0);
+}
+
+/* Takes the run at unit `index`, whose entry this is, out of its list. Only for the first run of a list is it worked
+ * out which list that is. */
+static inline void free_list_unlink(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                     const uint32_t *entry, uint32_t length)
 {
     uint32_t next = link_of(entry[CELL_NEXT], 0);
     uint32_t before = link_of(entry[CELL_FREE_PREV], 0);
-    heap->free_runs[bits_highest32(length)]--;
     if (next != NOWHERE)
         set_link(&entry_of(heap, next)[CELL_FREE_PREV], before, 0);
     if (before != NOWHERE) {
         set_link(&entry_of(heap, before)[CELL_NEXT], next, 0);
         return;
     }
-    unsigned list = knoll_pages_list(region, index, length);
+    unsigned list = list_of_run(heap, region, index, length);
     heap->list[list] = next;
     if (next == NOWHERE)
-        heap->lists_filled &= ~bit(list);
+        list_set_empty(heap, list);
+}
+
+static inline void count_free_run(struct knoll_heap *heap, uint32_t length, uint32_t runs)
+{
+    heap->free_runs[bits_highest32(length)] += runs;
 }
 
 #endif

@@ -186,8 +186,9 @@ void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
 
 static inline void give_slab_block(struct knoll_heap *heap, struct slab_place place, void *block)
 {
+    uint64_t word = slab_give_bit(place);
     heap->headroom += place.shape->size;
-    slab_give(heap, place, block);
+    slab_give(heap, place, word, block);
 }
 
 static void give(struct knoll_heap *heap, const struct block *block, void *address)
@@ -287,13 +288,9 @@ static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment
     if (size_class != CLASS_LARGE || size > heap->total)
         return false;
     size_t length = knoll_large_length(alignment, size);
-    uint32_t *run = block->place.slab;
-    if (length << KNOLL_UNIT_SHIFT == block->size || resize_in_place(heap, block, length))
-        *run &= ~RUN_LOOSE;
-    else if (length << KNOLL_UNIT_SHIFT < block->size)
-        *run |= RUN_LOOSE; /* by a unit, which alone is no run */
-    else
+    if (length << KNOLL_UNIT_SHIFT != block->size && !resize_in_place(heap, block, length))
         return false;
+    *block->place.slab &= ~RUN_LOOSE;
     return true;
 }
 

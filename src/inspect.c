@@ -23,9 +23,18 @@ static size_t largest_block(const struct knoll_heap *heap)
     return bytes;
 }
 
+static size_t table_bytes(const struct knoll_heap *heap)
+{
+    size_t units = 0;
+    for (uint32_t i = 0; i < heap->region_count; i++) /* at most KNOLL_REGIONS_MAX rounds */
+        units += heap->region[i]->first;
+    return units << KNOLL_UNIT_SHIFT;
+}
+
 void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
 {
     size_t live = heap->large_blocks;
+    size_t in_slabs = 0;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_class_state *state = &heap->size_class[i];
         stats->size_class[i].block_size = class_size(i);
@@ -33,6 +42,7 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
         stats->size_class[i].total_blocks = class_blocks(heap, i);
         stats->size_class[i].used_blocks = state->used;
         live += state->used;
+        in_slabs += state->used * class_size(i);
     }
     for (unsigned i = 0; i < KNOLL_RUN_ORDERS; i++)
         stats->free_runs[i] = heap->free_runs[i];
@@ -40,7 +50,7 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
     stats->used_bytes = knoll_used_bytes(heap);
     stats->available_bytes = knoll_available_bytes(heap);
     stats->peak_used_bytes = heap->peak;
-    stats->table_bytes = heap->tables;
+    stats->table_bytes = table_bytes(heap);
     stats->largest_block = largest_block(heap);
     stats->allocations = heap->allocations;
     stats->frees = heap->allocations - live;
@@ -48,7 +58,7 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
     stats->regions = heap->region_count;
     stats->unit_bytes = UNIT;
     stats->large_blocks = heap->large_blocks;
-    stats->large_bytes = heap->large_bytes;
+    stats->large_bytes = stats->used_bytes - in_slabs;
     stats->class_count = KNOLL_CLASS_COUNT;
 }
 

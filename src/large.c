@@ -1,6 +1,6 @@
 /* Large blocks: a run each, with the alignment that was asked for in its first cell and its length in the second.
  *
- * Invariant: large_blocks and large_bytes count the LARGE runs of the heap and their bytes.
+ * Invariant: large_blocks counts the LARGE runs of the heap.
  *
  * SPDX-License-Identifier: MIT */
 #include "large.h"
@@ -27,21 +27,19 @@ void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, b
     if (size > heap->total || alignment > heap->total)
         return NULL;
     uint32_t units = alignment <= UNIT ? 1 : (uint32_t)(alignment >> KNOLL_UNIT_SHIFT);
-    uint32_t wanted = (uint32_t)knoll_pages_round(units_for(size), units);
-    uint32_t length = wanted;
-    uint32_t number = knoll_pages_take(heap, &length, units);
+    uint32_t length = (uint32_t)knoll_pages_round(units_for(size), units);
+    uint32_t number = knoll_pages_take(heap, length, units);
     if (number == NOWHERE && knoll_slab_give_spare(heap))
-        number = knoll_pages_take(heap, &length, units);
+        number = knoll_pages_take(heap, length, units);
     if (number == NOWHERE)
         return NULL;
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t *run = region_entry(region, index);
-    run[CELL_NEXT] = cell_of(RUN_LARGE, bits_highest(alignment)) | (is_loose || length != wanted ? RUN_LOOSE : 0);
+    run[CELL_NEXT] = cell_of(RUN_LARGE, bits_highest(alignment)) | (is_loose ? RUN_LOOSE : 0);
     run[CELL_LARGE_LENGTH] = length;
     *usable = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks++;
-    heap->large_bytes += *usable;
     return region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
 }
 
@@ -49,12 +47,10 @@ size_t knoll_large_give(struct knoll_heap *heap, uint32_t number)
 {
     uint32_t *run = entry_of(heap, number);
     uint32_t length = large_length(run);
-    size_t bytes = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks--;
-    heap->large_bytes -= bytes;
     knoll_pages_give(heap, number, length);
     run[CELL_NEXT] |= RUN_WAS_BLOCK;
-    return bytes;
+    return (size_t)length << KNOLL_UNIT_SHIFT;
 }
 
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted)
@@ -64,6 +60,5 @@ bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wante
     if (!knoll_pages_resize(heap, number, length, wanted))
         return false;
     run[CELL_LARGE_LENGTH] = wanted;
-    heap->large_bytes += ((size_t)wanted << KNOLL_UNIT_SHIFT) - ((size_t)length << KNOLL_UNIT_SHIFT);
     return true;
 }

@@ -11,7 +11,7 @@
 size_t knoll_large_length(size_t alignment, size_t size);
 
 /* Takes a run for a block; NULL if memory does not suffice. `is_loose` says that the request is one that a slab should
- * have served. *usable gets the block's bytes: in compact, they can be one unit more than the request needs. */
+ * have served. *usable gets the block's bytes. */
 void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable);
 
 /* Gives back the block whose run starts at this unit; returns its bytes. */

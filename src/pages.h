@@ -17,9 +17,8 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region);
  * of two; units >= 1. May be more than any heap has. */
 size_t knoll_pages_round(size_t units, size_t alignment);
 
-/* Takes a run of *length units, which knoll_pages_round returned for this alignment. In compact it can be one unit
- * longer, if that would be left over and nothing else will do; *length says so. NOWHERE if there is none. */
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment);
+/* Takes a run of `length` units, which knoll_pages_round returned for this alignment. NOWHERE if there is none. */
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
 
 /* Takes a run of *length units for a slab: aligned to its length, a power of two. In classic a shorter one, as long as
  * there is, rather than none; *length says so. NOWHERE if there is none. */
@@ -29,8 +28,8 @@ uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length);
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length);
 
 /* Changes the length of a run that is held from `length` to `wanted` units, where it lies; both are lengths that
- * knoll_pages_round returns. Lengthening needs free units after it. False where it cannot be. In classic shortening
- * always succeeds; in compact one unit alone cannot be given back, unless it merges with a free run. */
+ * knoll_pages_round returns. Shortening always succeeds; lengthening needs free units after it, and in classic
+ * that the longer run may start there. False where it cannot be. */
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted);
 
 /* The longest run that knoll_pages_take would find now for an alignment of 1, or 0. */
@@ -42,12 +41,12 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
 /* Whether the last cell of a free run says its length, as well as its first cells. */
 #define RUN_END_IS_MARKED (KNOLL_PROFILE == KNOLL_COMPACT)
 
-/* The list in which the free run of this length at unit `index` belongs. */
-unsigned knoll_pages_list(const struct knoll_region *region, uint32_t index, uint32_t length);
-
 /* Whether two free runs side by side, the first `length` units long at unit `index` of the region, should have been
  * merged. For knoll_check. */
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length);
+
+/* Whether the lists of free runs are where they should be. For knoll_check. */
+bool knoll_pages_lists_placed_well(const struct knoll_heap *heap);
 
 /* Whether a free run of this length may start at this unit. For knoll_check. */
 bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length);

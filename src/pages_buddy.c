@@ -52,22 +52,17 @@ static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t 
     entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
     entry[CELL_FREE_PREV] = NOWHERE;
     entry[CELL_LENGTH] = 1u << order;
-    free_list_push(heap, order, entry, region_unit_number(region, index), 1u << order);
+    free_list_link(heap, order, entry, region_unit_number(region, index));
+    heap->free_runs[order]++;
 }
 
 /* Takes a free run out of its list. */
 static void pull(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, uint32_t length)
 {
     uint32_t *entry = region_entry(region, index);
-    free_list_remove(heap, region, index, entry, length);
+    free_list_unlink(heap, region, index, entry, length);
+    count_free_run(heap, length, (uint32_t)-1);
     entry[CELL_NEXT] &= RUN_WAS_BLOCK;
-}
-
-unsigned knoll_pages_list(const struct knoll_region *region, uint32_t index, uint32_t length)
-{
-    (void)region;
-    (void)index;
-    return bits_highest32(length);
 }
 
 size_t knoll_pages_round(size_t units, size_t alignment)
@@ -97,7 +92,7 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     pull(heap, region, index, 1u << from);
-    heap->lists_filled |= bits_low(from) & ~bits_low(order);
+    heap->lists_filled |= (1u << from) - (1u << order);
     for (uint32_t length = 1u << order; order < from; order++, length *= 2) { /* at most ORDER_MAX rounds */
         uint32_t *half = region_entry(region, index + length);
         half[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
@@ -109,21 +104,20 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     return number;
 }
 
-// NOLINTNEXTLINE(readability-non-const-parameter): the other page layer writes to *length
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
-    unsigned order = bits_highest32(*length);
-    uint64_t fitting = heap->lists_filled & ~bits_low(order);
-    return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest(fitting), order);
+    unsigned order = bits_highest32(length);
+    uint32_t fitting = order > ORDER_MAX ? 0 : heap->lists_filled >> order << order;
+    return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest32(fitting), order);
 }
 
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
 {
-    uint32_t number = knoll_pages_take(heap, length, 1);
+    uint32_t number = knoll_pages_take(heap, *length, 1);
     if (number != NOWHERE || heap->lists_filled == 0)
         return number;
-    unsigned order = bits_highest(heap->lists_filled);
+    unsigned order = bits_highest32(heap->lists_filled);
     *length = 1u << order;
     return take_from(heap, order, order);
 }
@@ -167,7 +161,7 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
 
 uint32_t knoll_pages_longest(const struct knoll_heap *heap)
 {
-    return heap->lists_filled == 0 ? 0 : 1u << bits_highest(heap->lists_filled);
+    return heap->lists_filled == 0 ? 0 : 1u << bits_highest32(heap->lists_filled);
 }
 
 uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length)
@@ -186,6 +180,12 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
 {
     return length == next_length && buddy_of(region, index, length) == index + length;
+}
+
+bool knoll_pages_lists_placed_well(const struct knoll_heap *heap)
+{
+    (void)heap;
+    return true;
 }
 
 bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)

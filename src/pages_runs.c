@@ -1,24 +1,25 @@
-/* The page layer of the compact profile: free runs of any length from two units on, found by good fit.
+/* The page layer of the compact profile: free runs of any length, found by good fit.
  *
- * Free runs are kept in lists by length: one list for each of 1 to 4 units, then four for each doubling, the last but
- * one for all that is longer; lists_filled has a bit for each, so the lowest list all of whose runs suffice is found in
- * one count of zeros (Masmano, Ripoll, Crespo, Real: TLSF, 2004, but with the tables outside of the memory). The first
- * PROBES runs of the list in which a run of just this length would be are looked at before that, because they fit
- * better, and so that a request for the longest run is served.
+ * Free runs are kept in lists by length (lengths.h), and bits say which lists are not empty, so the lowest list that
+ * may have a run for a request is found in two counts of zeros. Its first run is looked at: only if the list is the one
+ * of the request's own length, and covers several lengths, can it be too short; then the next list that is not empty
+ * has one that suffices. Nothing is searched further, so what a list's other runs might have saved is lost: at most a
+ * sixteenth of the request, and what that costs a load of mixed sizes is less than could be measured.
  *
- * The runs that touch the end of their region have the last list for themselves, and are cut only if no other
- * suffices. So what lies beyond the last unit that a history of calls needs never changes where blocks go: a larger
- * region serves whatever a smaller one did.
+ * The runs that touch the end of their region have a list for themselves, and are cut only if no other suffices. So
+ * what lies beyond the last unit that a history of calls needs never changes where blocks go: a larger region serves
+ * whatever a smaller one did.
  *
- * A run is cut from the low end. No run is one unit long, because its links take two cells: a run that is one unit
- * longer than a request does not fit it. Neighbours merge at once: the first cell after a run says whether a free run
- * starts there, the one before whether one ends there and how long it is.
+ * A run is cut from the low end. Neighbours merge at once: the first cell after a run says whether a free run starts
+ * there, the one before whether one ends there and how long it is. A single free unit has no room for links: it is in
+ * no list, and waits to be merged.
  *
  * Invariants:
- *   1. A free run's first cell is FREE. If it is two units long, its last cell is PAIR, and otherwise its last cell is
- *      END and has its length, as the third has. Only the first two cells have links.
+ *   1. A free run's first cell is FREE and its last is END, or the only one FREE. Both say the length if it is less
+ * than four; otherwise the last cell and the third have it. Only the first two cells have links.
  *   2. No two free runs lie side by side. Hence with nothing held each region is one run.
- *   3. A free run is in the list that its place and length belong to.
+ *   3. A free run of two units or more is in the list that its place and length belong to.
+ *   4. The lists are in the tables of the region with the most units, or in the heap if those have no room for them.
  *
  * SPDX-License-Identifier: MIT */
 #include "knoll_config.h"
@@ -28,60 +29,35 @@
 #include "free_lists.h"
 #include "pages.h"
 
-/* Each probe costs time and saves memory: a load of 8 bytes to 16 KiB needs a region 1.22 times its bytes with
- * one, 1.18 with two, 1.16 with four, 1.15 with eight, and no less with more. */
-#define PROBES 8
+#define NO_LIST 0u /* which has the ends: they are looked at by themselves */
 
-#define END_LIST  (KNOLL_LIST_COUNT - 1u) /* at most one run a region */
-#define LAST_LIST (KNOLL_LIST_COUNT - 2u)
-
-static unsigned list_of_length(uint32_t length)
-{
-    if (length < 4)
-        return length - 1;
-    unsigned doubling = bits_highest32(length) - 2;
-    unsigned list = 4 * doubling + (length >> doubling & 3) + 3;
-    return list < LAST_LIST ? list : LAST_LIST;
-}
-
-unsigned knoll_pages_list(const struct knoll_region *region, uint32_t index, uint32_t length)
-{
-    return index + length == region->count ? END_LIST : list_of_length(length);
-}
-
-/* The lowest list of which every run is as long as this or longer; may be past the last. */
-static unsigned list_of_fitting(uint32_t length)
-{
-    if (length < 4)
-        return length - 1;
-    unsigned doubling = bits_highest32(length) - 2;
-    uint32_t rounded = length + (1u << doubling) - 1;
-    doubling = bits_highest32(rounded) - 2;
-    return 4 * doubling + (rounded >> doubling & 3) + 3;
-}
-
-/* Makes [index, index + length) a free run. */
-static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, uint32_t length)
+/* Makes [index, index + length) a free run, whatever the cells of its edges said. */
+static void push(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index, uint32_t length)
 {
     uint32_t *entry = region_entry(region, index);
-    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    entry[CELL_FREE_PREV] = length == RUN_SHORTEST ? RUN_PAIR : NOWHERE;
-    if (length != RUN_SHORTEST) {
+    uint32_t edge = cell_of(RUN_FREE, NOWHERE);
+    count_free_run(heap, length, 1);
+    if (length >= 4) {
+        entry[CELL_FREE_PREV] = 0;
         entry[CELL_LENGTH] = length;
-        entry[length - 1] = cell_of(RUN_END, length);
+        entry[length - 1] = edge | length;
+    } else {
+        edge |= length << SHORT_SHIFT;
+        if (length == 3)
+            entry[CELL_FREE_PREV] = 0;
+        entry[length - 1] = edge;
     }
-    free_list_push(heap, knoll_pages_list(region, index, length), entry, region_unit_number(region, index), length);
+    entry[CELL_NEXT] = edge;
+    if (length >= RUN_SHORTEST)
+        free_list_link(heap, list_of_run(heap, region, index, length), entry, region_unit_number(region, index));
 }
 
-/* Takes the free run that starts at `index` out of its list and makes its cells NONE. */
-static uint32_t pull(struct knoll_heap *heap, struct knoll_region *region, uint32_t index)
+/* Takes the free run out of its list; its cells still say what it was. */
+static void pull(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    uint32_t *entry = region_entry(region, index);
-    uint32_t length = free_run_length(entry);
-    free_list_remove(heap, region, index, entry, length);
-    entry[CELL_NEXT] &= RUN_WAS_BLOCK;
-    entry[length - 1] = cell_of(RUN_NONE, NOWHERE);
-    return length;
+    count_free_run(heap, length, (uint32_t)-1);
+    if (length >= RUN_SHORTEST)
+        free_list_unlink(heap, region, index, region_entry(region, index), length);
 }
 
 size_t knoll_pages_round(size_t units, size_t alignment)
@@ -90,111 +66,138 @@ size_t knoll_pages_round(size_t units, size_t alignment)
     return units < RUN_SHORTEST ? RUN_SHORTEST : units;
 }
 
+/* The region with the most units of the first `count`, and of those the first; NULL if there is none. */
+static struct knoll_region *longest_region(const struct knoll_heap *heap, uint32_t count)
+{
+    struct knoll_region *longest = NULL;
+    for (uint32_t i = 0; i < count; i++) /* at most KNOLL_REGIONS_MAX rounds */
+        if (longest == NULL || heap->region[i]->count > longest->count)
+            longest = heap->region[i];
+    return longest;
+}
+
+/* Where the lists are in a region that has room for them. */
+static uint32_t *lists_in(const struct knoll_region *region)
+{
+    return (uint32_t *)((uintptr_t)region + knoll_region_lists_at(region->count));
+}
+
+/* Moves the lists to where there is room for more. What was in the last one may belong in others now. */
+static void move_lists(struct knoll_heap *heap, uint32_t *to, size_t count)
+{
+    unsigned last = heap->last_list;
+    uint32_t number = heap->list[last];
+    __builtin_memcpy(to, heap->list, last * sizeof *to);
+    heap->list = to;
+    heap->last_list = (uint16_t)(count - 1);
+    list_set_empty(heap, last);
+    while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds: of each region only one run is so long */
+        const struct knoll_region *region = region_of_number(heap, number);
+        uint32_t *entry = entry_of(heap, number);
+        uint32_t next = link_of(entry[CELL_NEXT], 0);
+        free_list_link(heap, list_of_run(heap, region, number & INDEX_MASK, free_run_length(entry)), entry, number);
+        number = next;
+    }
+}
+
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
+    if (heap->list == NULL) {
+        heap->list = heap->few_lists;
+        heap->last_list = KNOLL_FEW_LISTS - 1;
+    }
+    size_t lists = lists_in_region(region->count);
+    if (lists != 0 && longest_region(heap, region->number + 1) == region)
+        move_lists(heap, lists_in(region), lists);
     push(heap, region, region->first, region->count - region->first);
 }
 
-/* What a search has found: a run that can be cut to the length asked for; or, to be taken if there is none, one that is
- * a unit longer. */
-struct search {
-    uint32_t length, alignment; /* asked for, in units */
-    uint32_t longer;            /* a run of length + 1 units, for an alignment of 1 */
-};
+/* The lowest list from this one on that is not empty, or NO_LIST. */
+static unsigned lowest_filled(const struct knoll_heap *heap, unsigned list)
+{
+    unsigned group = list >> 4;
+    uint32_t filled = (uint32_t)heap->filled[group] >> (list & 15);
+    if (filled != 0)
+        return list + bits_lowest32(filled);
+    uint32_t groups = heap->groups_filled & ~1u << group;
+    if (groups == 0)
+        return NO_LIST;
+    group = bits_lowest32(groups);
+    return group * 16 + bits_lowest32(heap->filled[group]);
+}
 
-/* The first unit of the run at `number` that is aligned to so many units, such that what is before it is no single
- * unit: how many units into the run that is. */
+static unsigned first_list(const struct knoll_heap *heap, uint32_t length)
+{
+    unsigned list = list_of_length(length);
+    return list < heap->last_list ? list : heap->last_list;
+}
+
+/* How many units before the first unit of this run that is aligned to so many. */
 static uint32_t units_to_aligned(const struct knoll_heap *heap, uint32_t number, uint32_t alignment)
 {
-    uint32_t before = (uint32_t)(-((uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT) & (alignment - 1));
-    return before == 0 || before >= RUN_SHORTEST ? before : before + alignment;
-}
-
-/* The first free run in this list that can be cut to what is searched, among the first `probes`. */
-static uint32_t probe(const struct knoll_heap *heap, unsigned list, unsigned probes, struct search *search)
-{
-    uint32_t number = heap->list[list];
-    for (; probes > 0 && number != NOWHERE; probes--) {
-        const uint32_t *entry = entry_of(heap, number);
-        uint32_t needed = search->length;
-        if (search->alignment > 1)
-            needed += units_to_aligned(heap, number, search->alignment);
-        uint32_t from = free_run_length(entry);
-        if (from == needed || (from > needed && from - needed >= RUN_SHORTEST))
-            return number;
-        if (from > needed)
-            search->longer = number;
-        number = link_of(entry[CELL_NEXT], 0);
-    }
-    return NOWHERE;
-}
-
-/* A free run for this search, or a longer one. From the list of `enough` units on, every run will do. */
-static uint32_t find(const struct knoll_heap *heap, struct search *search, uint32_t enough)
-{
-    unsigned list = list_of_length(search->length);
-    uint32_t number = probe(heap, list, PROBES, search);
-    if (number != NOWHERE)
-        return number;
-    unsigned all_fit = list_of_fitting(enough);
-    uint64_t fitting = all_fit > LAST_LIST ? 0 : heap->lists_filled & bits_low(END_LIST) & ~bits_low(all_fit);
-    if (fitting != 0)
-        return heap->list[bits_lowest(fitting)];
-    for (list++; list < all_fit && list <= LAST_LIST; list++) { /* at most 2 rounds, and for an alignment all lists */
-        number = probe(heap, list, PROBES, search);
-        if (number != NOWHERE)
-            return number;
-    }
-    return probe(heap, END_LIST, KNOLL_REGIONS_MAX, search);
+    return (uint32_t)(-((uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT) & (alignment - 1));
 }
 
 /* Takes `length` units out of this free run, `before` units from its low end; what is left on both sides stays free. */
 static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length)
 {
-    struct knoll_region *region = region_of_number(heap, number);
+    const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    uint32_t after = pull(heap, region, index) - before - length;
+    uint32_t *entry = region_entry(region, index);
+    uint32_t whole = free_run_length(entry);
+    uint32_t after = whole - before - length;
+    pull(heap, region, index, whole);
+    entry[CELL_NEXT] = cell_of(RUN_NONE, NOWHERE);
     if (before != 0)
         push(heap, region, index, before);
     if (after != 0)
         push(heap, region, index + before + length, after);
+    else
+        entry[whole - 1] = cell_of(RUN_NONE, NOWHERE);
     return number + before;
 }
 
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t *length, uint32_t alignment)
+/* Takes a run from the regions' ends. */
+static uint32_t take_end(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
-    struct search search = {*length, alignment, NOWHERE};
-    if (alignment > 1) {
-        uint32_t number = find(heap, &search, *length + alignment + RUN_SHORTEST + 1);
-        return number == NOWHERE ? NOWHERE : cut(heap, number, units_to_aligned(heap, number, alignment), *length);
-    }
-    uint32_t number = find(heap, &search, *length + RUN_SHORTEST);
-    if (number == NOWHERE && search.longer != NOWHERE) {
-        number = search.longer;
-        ++*length;
-    }
-    return number == NOWHERE ? NOWHERE : cut(heap, number, 0, *length);
-}
-
-/* The longest free run of the regions' ends, or NOWHERE. */
-static uint32_t longest_end(const struct knoll_heap *heap, uint32_t *longest)
-{
-    uint32_t found = NOWHERE;
-    *longest = 0;
-    for (uint32_t number = heap->list[END_LIST]; number != NOWHERE;) { /* at most KNOLL_REGIONS_MAX rounds */
+    uint32_t number = list_is_filled(heap, LIST_OF_ENDS) ? heap->list[LIST_OF_ENDS] : NOWHERE;
+    while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds */
         const uint32_t *entry = entry_of(heap, number);
-        if (free_run_length(entry) > *longest) {
-            *longest = free_run_length(entry);
-            found = number;
-        }
+        uint32_t before = units_to_aligned(heap, number, alignment);
+        if (free_run_length(entry) >= before + length)
+            return cut(heap, number, before, length);
         number = link_of(entry[CELL_NEXT], 0);
     }
-    return found;
+    return NOWHERE;
 }
 
+static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    unsigned list = first_list(heap, length);
+    while (list <= heap->last_list && (list = lowest_filled(heap, list)) != NO_LIST) { /* at most one round a list */
+        uint32_t number = heap->list[list];
+        uint32_t before = units_to_aligned(heap, number, alignment);
+        if (free_run_length(entry_of(heap, number)) >= before + length)
+            return cut(heap, number, before, length);
+        list++;
+    }
+    return take_end(heap, length, alignment);
+}
+
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    if (alignment > 1)
+        return take_aligned(heap, length, alignment);
+    unsigned list = lowest_filled(heap, first_list(heap, length));
+    if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
+        list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
+    return list == NO_LIST ? take_end(heap, length, 1) : cut(heap, heap->list[list], 0, length);
+}
+
+// NOLINTNEXTLINE(readability-non-const-parameter): the other page layer writes to *length
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
 {
-    return knoll_pages_take(heap, length, *length);
+    return knoll_pages_take(heap, *length, *length);
 }
 
 /* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */
@@ -203,56 +206,61 @@ static uint32_t ending_length(const struct knoll_region *region, uint32_t index)
     uint32_t cell = *region_entry(region, index - 1);
     if (cell_kind(cell) != RUN_END)
         return 0;
-    return (cell & CELL_FLAG) != 0 ? RUN_SHORTEST : cell & NUMBER_MASK;
+    return short_length(cell) != 0 ? short_length(cell) : cell & NUMBER_MASK;
+}
+
+/* The length of the free run that starts at this unit, or 0. */
+static uint32_t starting_length(const struct knoll_region *region, uint32_t index)
+{
+    if (index >= region->count || cell_kind(*region_entry(region, index)) != RUN_FREE)
+        return 0;
+    return free_run_length(region_entry(region, index));
 }
 
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
 {
-    struct knoll_region *region = region_of_number(heap, number);
+    const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    uint32_t after = index + length;
-    *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
-    if (after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE)
-        length += pull(heap, region, after);
+    uint32_t *entry = region_entry(region, index);
+    uint32_t after = starting_length(region, index + length);
     uint32_t before = ending_length(region, index);
-    if (before != 0) {
-        index -= before;
-        length += pull(heap, region, index);
+    entry[CELL_NEXT] = cell_of(RUN_NONE, NOWHERE);
+    if (after != 0) {
+        pull(heap, region, index + length, after);
+        entry[length] &= RUN_WAS_BLOCK;
     }
-    push(heap, region, index, length);
+    if (before != 0) {
+        pull(heap, region, index - before, before);
+        *region_entry(region, index - 1) &= RUN_WAS_BLOCK;
+    }
+    push(heap, region, index - before, before + length + after);
 }
 
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
 {
-    struct knoll_region *region = region_of_number(heap, number);
-    uint32_t after = (number & INDEX_MASK) + length;
-    bool is_free = after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE;
-    if (wanted < length) {
-        if (length - wanted < RUN_SHORTEST && !is_free)
-            return false;
+    if (wanted < length)
         knoll_pages_give(heap, number + wanted, length - wanted);
-    }
     if (wanted <= length)
         return true;
-
-    uint32_t more = wanted - length;
-    uint32_t from = is_free ? free_run_length(region_entry(region, after)) : 0;
-    if (from < more || from - more == 1)
+    struct knoll_region *region = region_of_number(heap, number);
+    if (starting_length(region, (number & INDEX_MASK) + length) < wanted - length)
         return false;
-    cut(heap, number + length, 0, more);
+    cut(heap, number + length, 0, wanted - length);
     return true;
 }
 
 uint32_t knoll_pages_longest(const struct knoll_heap *heap)
 {
-    uint32_t longest;
-    longest_end(heap, &longest);
-    uint64_t lists = heap->lists_filled & bits_low(END_LIST);
-    uint32_t number = lists == 0 ? NOWHERE : heap->list[bits_highest(lists)];
-    for (unsigned i = 0; i < PROBES && number != NOWHERE; i++) {
+    uint32_t longest = 0;
+    if ((heap->groups_filled & ~1u) != 0 || (heap->filled[0] & ~1u) != 0) {
+        unsigned group = bits_highest32(heap->groups_filled);
+        unsigned list = group * 16 + bits_highest32(heap->filled[group]);
+        longest = free_run_length(entry_of(heap, heap->list[list]));
+    }
+    uint32_t number = list_is_filled(heap, LIST_OF_ENDS) ? heap->list[LIST_OF_ENDS] : NOWHERE;
+    while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds */
         const uint32_t *entry = entry_of(heap, number);
-        uint32_t length = free_run_length(entry);
-        longest = length > longest ? length : longest;
+        longest = free_run_length(entry) > longest ? free_run_length(entry) : longest;
         number = link_of(entry[CELL_NEXT], 0);
     }
     return longest;
@@ -262,11 +270,7 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    uint32_t after = index + length;
-    uint32_t before = ending_length(region, index);
-    if (after < region->count && cell_kind(*region_entry(region, after)) == RUN_FREE)
-        length += free_run_length(region_entry(region, after));
-    return length + before;
+    return ending_length(region, index) + length + starting_length(region, index + length);
 }
 
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
@@ -276,11 +280,25 @@ bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uin
     return length != 0 && next_length != 0;
 }
 
+bool knoll_pages_lists_placed_well(const struct knoll_heap *heap)
+{
+    const struct knoll_region *region = longest_region(heap, heap->region_count);
+    size_t lists = region == NULL ? 0 : lists_in_region(region->count);
+    return lists == 0 ? heap->list == heap->few_lists && heap->last_list == KNOLL_FEW_LISTS - 1
+                      : heap->list == lists_in(region) && heap->last_list == lists - 1;
+}
+
 bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    const uint32_t *entry = region_entry(region, index);
-    return length >= RUN_SHORTEST &&
-           (length == RUN_SHORTEST ? cell_kind(entry[1]) == RUN_END : entry[length - 1] == cell_of(RUN_END, length));
+    uint32_t first = *region_entry(region, index);
+    uint32_t last = *region_entry(region, index + length - 1);
+    if (length == 1)
+        return (last & ~RUN_WAS_BLOCK) == (cell_of(RUN_FREE, 0) | 1u << SHORT_SHIFT);
+    if (length == 2)
+        return (last & ~NUMBER_MASK) == (cell_of(RUN_END, 0) | 2u << SHORT_SHIFT);
+    if (length == 3)
+        return last == (cell_of(RUN_END, 0) | 3u << SHORT_SHIFT);
+    return short_length(first) == 0 && last == cell_of(RUN_END, length);
 }
 
 #endif

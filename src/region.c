@@ -14,9 +14,14 @@ size_t knoll_region_entries_at(size_t units)
     return sizeof(struct knoll_region) + (KNOLL_PROFILE == KNOLL_CLASSIC ? ((units + 7) & ~(size_t)7) + 4 : 0);
 }
 
+size_t knoll_region_lists_at(size_t units)
+{
+    return knoll_region_entries_at(units) + units * CELLS_PER_UNIT * sizeof(uint32_t);
+}
+
 size_t knoll_region_table_units(size_t units)
 {
-    size_t bytes = knoll_region_entries_at(units) + units * CELLS_PER_UNIT * sizeof(uint32_t);
+    size_t bytes = knoll_region_lists_at(units) + lists_in_region(units) * sizeof(uint32_t);
     return (bytes + UNIT - 1) >> KNOLL_UNIT_SHIFT;
 }
 
@@ -76,7 +81,6 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     }
     heap->by_address[place] = (uint8_t)number;
     heap->region[number] = region;
-    heap->tables += taken << KNOLL_UNIT_SHIFT;
     heap->total += (units - taken) << KNOLL_UNIT_SHIFT;
     return region;
 }

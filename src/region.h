@@ -2,25 +2,26 @@
  *
  * A region is one span of memory given to the heap. It is cut into units; its tables lie in its first ones:
  *
- *     region                                                       tables' end
- *     | header | shape of each unit | entry of unit 0 | entry 1 ...   slack | unit `first` |  ...
- *     |--------|--------------------|-----------------|---------------------|--------------|-----
- *       16 B     classic only: 1 B    CELLS_PER_UNIT cells each               handed out from here
+ *     region                                                                     tables' end
+ *     | header | shape of each unit | entry of unit 0 | entry 1 ... | lists | slack | unit `first` |  ...
+ *     |--------|--------------------|-----------------|-------------|-------|-------|--------------|-----
+ *       16 B     classic only: 1 B    CELLS_PER_UNIT cells each   compact only         handed out from here
  *
  * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, six in classic. A cell says
  * something only at the edges of a run, and a run that is longer than a cell or two uses its next cells, whichever
  * unit's entry they are in:
  *
  *     cell      0                       1          2          3                last
- *     FREE      FREE  | next            prev       length                      END  | length    (compact only)
- *       2 cells FREE  | next            PAIR | prev
+ *     FREE      FREE  | short | next    prev       length                      END  | short | length    (compact only)
+ *       2 cells FREE  | 2     | next    END  | 2 | prev
+ *       1 cell  FREE  | 1
  *     LARGE     LARGE | flags           length
  *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (classic: notes in cell 4)
  *
  * so that taking or giving back a run touches a constant number of cells, however long it is. What stands before the
  * first bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means
- * something in the first cell of a run and in the last one, which the run's neighbours look at: so no run is one cell
- * long, and a slab's last cell is not its word's.
+ * something in the first cell of a run and in the last one, which the run's neighbours look at: so no run that is held
+ * is one cell long, and a slab's last cell is not its word's. A free run of one cell has no links and is in no list.
  *
  * A slab is aligned to its length, and each group of its units (four in compact, one in classic) says its shape: so
  * from any address in it its start is known at once. Compact has the shape in the group's first cell, where each group
@@ -33,8 +34,7 @@
 #ifndef KNOLL_REGION_H
 #define KNOLL_REGION_H
 
-#include "bits.h"
-#include "knoll.h"
+#include "lengths.h"
 
 #define UNIT        ((size_t)1 << KNOLL_UNIT_SHIFT)
 #define NUMBER_BITS (KNOLL_PROFILE == KNOLL_CLASSIC ? 29 : 27)
@@ -51,13 +51,12 @@
 #define GROUP_SHIFT (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 2u)
 #define GROUP_UNITS (1u << GROUP_SHIFT)
 
-/* The shortest run there is, in units. */
+/* The shortest run that is held, in units; and the shortest free one that is in a list. */
 #define RUN_SHORTEST (KNOLL_PROFILE == KNOLL_CLASSIC ? 1u : 2u)
 
 enum cell { CELL_NEXT = 0, CELL_FREE_PREV = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
 enum slab_cell { CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_NOTES = KNOLL_PROFILE == KNOLL_CLASSIC ? 4 : 3 };
 
-/* A cell's kind. In the last cell of a run FREE is END, or with CELL_FLAG PAIR: the second cell of a run of two. */
 enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE };
 
 #define KIND_SHIFT 30
@@ -65,7 +64,10 @@ enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END
 
 #define RUN_WAS_BLOCK CELL_FLAG /* FREE or NONE, in a first cell: a block that started here has been freed since */
 #define RUN_LOOSE     CELL_FLAG /* LARGE: longer than its size asks for, see knoll_realloc */
-#define RUN_PAIR      ((uint32_t)RUN_END << KIND_SHIFT | CELL_FLAG)
+
+/* FREE and END in compact: the run's length if that is from 1 to 3, else 0. */
+#define SHORT_SHIFT 27
+#define SHORT_MASK  3u
 
 /* Where a SLAB's shape stands, and its notes; compact needs both in cells that have links too. */
 #define SHAPE_SHIFT 25
@@ -192,8 +194,10 @@ static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const ui
         *head = next;
 }
 
-/* What the tables of a region of so many units need: the bytes before unit 0's entry, and how many units all of it. */
+/* What the tables of a region of so many units need: the bytes before unit 0's entry and before what follows the
+ * entries, in compact the room for lists; and how many units all of it. */
 size_t knoll_region_entries_at(size_t units);
+size_t knoll_region_lists_at(size_t units);
 size_t knoll_region_table_units(size_t units);
 
 /* Makes a region's tables, all of its units NONE. The limits have been tested. */

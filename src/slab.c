@@ -144,28 +144,19 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
     return true;
 }
 
-static void keep(struct knoll_heap *heap, const struct slab_place *place)
+__attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)
 {
-    if (slab_word(place->slab) == place->shape->all_free && heap->spare_slab != place->number) {
+    if (heap->spare_slab != number) {
         knoll_slab_give_spare(heap);
-        heap->spare_slab = place->number;
+        heap->spare_slab = number;
     }
 }
 
-void knoll_slab_list(struct knoll_heap *heap, const void *block)
+__attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number,
+                                               const struct knoll_shape *shape)
 {
-    struct slab_place place;
-    if (!slab_find(region_of_address(heap, block), block, &place))
-        return; /* cannot be: it was found before */
-    list_push(heap, &heap->size_class[place.shape->size_class].partial, place.slab, place.number, CELL_SLAB_PREV,
-              GROUP_SHIFT);
-    place.slab[CELL_NOTES] |= SLAB_LISTED;
-    keep(heap, &place);
-}
-
-void knoll_slab_keep(struct knoll_heap *heap, const void *block)
-{
-    struct slab_place place;
-    if (slab_find(region_of_address(heap, block), block, &place))
-        keep(heap, &place);
+    list_push(heap, &heap->size_class[shape->size_class].partial, slab, number, CELL_SLAB_PREV, GROUP_SHIFT);
+    slab[CELL_NOTES] |= SLAB_LISTED;
+    if (slab_word(slab) == shape->all_free)
+        knoll_slab_keep(heap, number);
 }

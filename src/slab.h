@@ -146,11 +146,10 @@ static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_clas
  * if memory does not suffice. */
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
-/* What seldom remains to be done after a block was given back: to list its slab, which is not listed; to keep the slab
- * in hand if no block of it is held any more. They find the slab again: handing over where it is would make every
- * knoll_free put that into memory. */
-void knoll_slab_list(struct knoll_heap *heap, const void *block);
-void knoll_slab_keep(struct knoll_heap *heap, const void *block);
+/* What seldom remains to be done after a block of this slab was given back: to list the slab, which is not listed; and
+ * to keep it in hand if no block of it is held any more. */
+void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number, const struct knoll_shape *shape);
+void knoll_slab_keep(struct knoll_heap *heap, uint32_t number);
 
 /* Takes a block from the class's magazine, or else its current slab; NULL if both have none. */
 static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
@@ -180,18 +179,24 @@ static inline void *slab_take(struct knoll_heap *heap, size_t size_class)
     return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_first(heap, size_class) : block;
 }
 
-/* Gives back a block that a caller holds, at this place. */
-static inline void slab_give(struct knoll_heap *heap, struct slab_place place, void *block)
+/* Gives back a block that a caller holds, at this place: first its bit, then all that may follow. What is done between
+ * need not be kept for after a call. */
+static inline uint64_t slab_give_bit(struct slab_place place)
 {
-    size_t size_class = place.shape->size_class;
     uint64_t word = slab_word(place.slab) | bit(place.index);
     slab_set_word(place.slab, word);
+    return word;
+}
+
+static inline void slab_give(struct knoll_heap *heap, struct slab_place place, uint64_t word, void *block)
+{
+    size_t size_class = place.shape->size_class;
     heap->size_class[size_class].used--;
     if (!magazine_give(heap, place, block) && (place.slab[CELL_NOTES] & SLAB_LISTED) == 0 &&
         place.slab != heap->size_class[size_class].current)
-        knoll_slab_list(heap, block); /* and keeps it, if it is empty */
+        knoll_slab_list(heap, place.slab, place.number, place.shape); /* and keeps it, if it is empty */
     else if (word == place.shape->all_free)
-        knoll_slab_keep(heap, block);
+        knoll_slab_keep(heap, place.number);
 }
 
 /* Gives back the slab kept in hand, before a request for a run is refused; false if there is none. */

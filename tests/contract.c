@@ -140,7 +140,7 @@ static void growth_goes_down_to_one_block(void **state)
     size_t count = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         count += fill(&heap, sizes[i], blocks + count, SLOTS - count);
-    assert_int_equal(knoll_available_bytes(&heap), 0);
+    assert_int_equal(knoll_available_bytes(&heap), CLASSIC ? 0 : 512); /* in compact one unit alone is of no use */
     assert_int_equal(largest_block(&heap), 0);
     assert_null(knoll_malloc(&heap, 0));
     free_all(&heap, blocks, count);

@@ -71,11 +71,15 @@ static void every_number_of_the_struct(void **state)
     (void)state;
     make_rich_heap();
     EXPECT_ALL_SEEN(total);
-    EXPECT_ALL_SEEN(tables);
-    EXPECT_ALL_SEEN(large_bytes);
     EXPECT_ALL_SEEN(large_blocks);
-    EXPECT_ALL_SEEN(lists_filled);
     EXPECT_ALL_SEEN(list);
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    EXPECT_ALL_SEEN(lists_filled);
+#else
+    EXPECT_ALL_SEEN(groups_filled);
+    EXPECT_ALL_SEEN(filled);
+    EXPECT_ALL_SEEN(last_list);
+#endif
     EXPECT_ALL_SEEN(free_runs);
     EXPECT_ALL_SEEN(region_count);
     for (size_t i = 0; i < heap.region_count; i++)

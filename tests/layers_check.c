@@ -77,12 +77,17 @@ static void flip_free_run(struct knoll_region *region, uint32_t index)
 {
     uint32_t *first = region_entry(region, index);
     uint32_t length = free_run_length(first);
-    expect_seen(&first[CELL_NEXT], KIND_BITS | NUMBER_MASK);
+    uint32_t short_bits = CLASSIC ? 0 : SHORT_MASK << SHORT_SHIFT;
+    if (!CLASSIC && length == 1) { /* it has no links */
+        expect_seen(first, KIND_BITS | short_bits | NUMBER_MASK);
+        return;
+    }
+    expect_seen(&first[CELL_NEXT], KIND_BITS | short_bits | NUMBER_MASK);
     expect_seen(&first[CELL_FREE_PREV], (CLASSIC ? 0 : KIND_BITS) | NUMBER_MASK);
     if (CLASSIC || length > 3)
         expect_seen(&first[CELL_LENGTH], (CLASSIC ? 0 : KIND_BITS) | NUMBER_MASK);
-    if (!CLASSIC && length > 2)
-        expect_seen(&first[length - 1], ALL);
+    if (!CLASSIC)
+        expect_seen(&first[length - 1], length == 2 ? KIND_BITS | short_bits | NUMBER_MASK : ALL);
 }
 
 static void flip_large_run(uint32_t *run)
@@ -185,20 +190,24 @@ static void make_simple_heap(void)
 
 static uint32_t longest_free_run(void)
 {
-    return heap.list[bits_highest(heap.lists_filled)];
+    uint32_t number = heap.list[0]; /* in compact that of the region's end */
+    for (unsigned i = 1; CLASSIC && i < list_count(&heap); i++)
+        number = heap.list[i] != NOWHERE ? heap.list[i] : number;
+    return number;
 }
 
 /* Makes [index, index + length) a free run, with list and counts in order. */
 static void make_free_run(struct knoll_region *region, uint32_t index, uint32_t length)
 {
     uint32_t *entry = region_entry(region, index);
-    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    entry[CELL_FREE_PREV] = !CLASSIC && length == 2 ? RUN_PAIR : NOWHERE;
-    if (CLASSIC || length > 2)
-        entry[CELL_LENGTH] = length;
-    if (!CLASSIC && length > 2)
-        entry[length - 1] = cell_of(RUN_END, length);
-    free_list_push(&heap, knoll_pages_list(region, index, length), entry, region_unit_number(region, index), length);
+    uint32_t short_length = !CLASSIC && length < 4 ? length << SHORT_SHIFT : 0;
+    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE) | short_length;
+    entry[CELL_FREE_PREV] = NOWHERE;
+    entry[CELL_LENGTH] = CLASSIC || length > 3 ? length : 0;
+    if (!CLASSIC)
+        entry[length - 1] = cell_of(RUN_END, length > 3 ? length : 0) | short_length;
+    free_list_link(&heap, list_of_run(&heap, region, index, length), entry, region_unit_number(region, index));
+    count_free_run(&heap, length, 1);
 }
 
 /* Cuts the longest free run, which starts at a multiple of four, in three. */
@@ -208,7 +217,8 @@ static void cut_in_three(uint32_t first, uint32_t second)
     struct knoll_region *region = region_of_number(&heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t length = free_run_length(entry_of(&heap, number));
-    free_list_remove(&heap, region, index, entry_of(&heap, number), length);
+    free_list_unlink(&heap, region, index, entry_of(&heap, number), length);
+    count_free_run(&heap, length, (uint32_t)-1);
     make_free_run(region, index, first);
     make_free_run(region, index + first, second);
     for (uint32_t at = first + second; at < length;) { /* in pieces that classic allows there */
@@ -400,12 +410,10 @@ static void free_lists(void **state)
     make_simple_heap();
     uint32_t number = longest_free_run();
     uint32_t *run = entry_of(&heap, number);
-    unsigned list = knoll_pages_list(heap.region[0], number & INDEX_MASK, free_run_length(run));
-    list_remove(&heap, &heap.list[list], run, CELL_FREE_PREV, 0); /* in none */
-    heap.lists_filled &= ~bit(list);
+    unsigned list = list_of_run(&heap, heap.region[0], number & INDEX_MASK, free_run_length(run));
+    free_list_unlink(&heap, heap.region[0], number & INDEX_MASK, run, free_run_length(run)); /* in none */
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
-    list_push(&heap, &heap.list[list - 1], run, number, CELL_FREE_PREV, 0); /* in another */
-    heap.lists_filled |= bit(list - 1);
+    free_list_link(&heap, list == 0 ? 1 : list - 1, run, number); /* in another */
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
 }
 

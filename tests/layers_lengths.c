@@ -3,34 +3,49 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "check.h"
-#include "pages.h"
+#include "free_lists.h"
 #include "support.h"
 
-#define OPEN_LIST                                                                                                      \
-    (CLASSIC ? KNOLL_LIST_COUNT - 1 : KNOLL_LIST_COUNT - 2) /* of all longer runs, but for compact's ends */
-
-/* Lists by doubling in classic; in compact one list a length up to four, then four a doubling, and the last but one is
- * open; the last is for runs at the region's end. */
+/* Lists by doubling in classic; in compact one list a length up to 31, then sixteen a doubling. */
 static void lengths_and_lists(void **state)
 {
-    uint32_t list = 0, next = 2, width = 1;
+    uint32_t list = CLASSIC ? 0 : 1, next = 2, width = 1;
     (void)state;
     for (uint32_t length = 1; length <= 1u << 20; length++) {
-        struct knoll_region region = {.count = length + 2};
-        if (length == next && list < OPEN_LIST) {
+        if (length == next) {
             list++;
             width = CLASSIC ? next : width;
-            while (!CLASSIC && next >= 8 * width)
+            while (!CLASSIC && next >= 32 * width)
                 width *= 2;
             next += width;
         }
-        if (knoll_pages_list(&region, 1, length) != list ||
-            knoll_pages_list(&region, 2, length) != (CLASSIC ? list : KNOLL_LIST_COUNT - 1))
+        if (list_of_length(length) != list)
             assert_int_equal(length, 0);
     }
-    struct knoll_region region = {.count = 1};
-    assert_int_equal(knoll_pages_list(&region, 1, INDEX_MASK), CLASSIC ? INDEX_BITS - 1 : OPEN_LIST);
 }
+
+#if KNOLL_PROFILE == KNOLL_COMPACT
+
+/* Every length that a run can have in a region has its list there, and the last has what is longer than half of it. */
+static void lists_of_a_region(void **state)
+{
+    (void)state;
+    for (uint32_t units = 8; units < 70000; units += 1 + units / 8) {
+        static struct knoll_heap heap;
+        struct knoll_region region = {.count = units};
+        heap.last_list = (uint16_t)(lists_for(units) - 1);
+        assert_true(units >= 128 || lists_for(units) <= KNOLL_FEW_LISTS);
+        assert_int_equal(lists_in_region(units), units < 128 ? 0 : lists_for(units));
+        for (uint32_t length = 2; length < units; length++) {
+            unsigned list = list_of_run(&heap, &region, 0, length);
+            assert_true(list > 1 && list <= heap.last_list);
+            assert_true(list == list_of_length(length) || (list == heap.last_list && length > units / 2));
+            assert_int_equal(list_of_run(&heap, &region, units - length, length), LIST_OF_ENDS);
+        }
+    }
+}
+
+#endif
 
 static void lengths_are_rounded(void **state)
 {
@@ -45,18 +60,8 @@ static void lengths_are_rounded(void **state)
     }
 }
 
-/* Takes a run of just this length. */
-static uint32_t take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
-{
-    uint32_t given = length;
-    uint32_t number = knoll_pages_take(heap, &given, alignment);
-    assert_true(number == NOWHERE || given == length);
-    return number;
-}
-
-/* A region of 300 MiB, of which only the tables are there: the page layer touches nothing else. In compact its longest
- * runs are all in the last list. */
-static void the_last_list(void **state)
+/* A region of 300 MiB, of which only the tables are there: the page layer touches nothing else. */
+static void long_runs(void **state)
 {
     static struct knoll_heap heap;
     (void)state;
@@ -66,43 +71,45 @@ static void the_last_list(void **state)
     unsigned char *start = arena_at(KIB(64), 0);
     knoll_pages_add(&heap, knoll_region_make(&heap, start, MIB(300)));
     assert_int_equal(knoll_check(&heap), 0);
-    uint32_t part = CLASSIC ? 1u << 14 : 7u << 14; /* the shortest that the last list of compact has */
-    uint32_t first = take(&heap, part, 1);
+    uint32_t part = CLASSIC ? 1u << 14 : 7u << 14;
+    uint32_t first = knoll_pages_take(&heap, part, 1);
     uint32_t longest = knoll_pages_longest(&heap);
     assert_true(first != NOWHERE && longest >= part);
-    uint32_t second = take(&heap, part, 64);
+    uint32_t second = knoll_pages_take(&heap, part, 64);
     assert_true(second != NOWHERE && second != first);
     knoll_pages_give(&heap, first, part);
-    assert_int_equal(knoll_pages_list(heap.region[0], first & INDEX_MASK, part), CLASSIC ? 14 : OPEN_LIST);
-    uint32_t aligned = take(&heap, part / 2, 1u << 13); /* one that may be in no other list */
+    assert_int_equal(list_of_run(&heap, heap.region[0], first & INDEX_MASK, part), CLASSIC ? 14 : list_of_length(part));
+    uint32_t aligned = knoll_pages_take(&heap, part / 2, 1u << 13);
     assert_true(aligned != NOWHERE);
     knoll_pages_give(&heap, aligned, part / 2);
-    assert_true(take(&heap, part, 1) == first);
-    assert_int_equal(take(&heap, CLASSIC ? 1u << 17 : 400000, 1), NOWHERE);
+    assert_true(knoll_pages_take(&heap, part, 1) == first);
+    assert_int_equal(knoll_pages_take(&heap, CLASSIC ? 1u << 17 : 400000, 1), NOWHERE);
+    assert_int_equal(knoll_pages_take(&heap, 1u << 29, 1), NOWHERE); /* more than a region can have */
     while ((longest = knoll_pages_longest(&heap)) != 0)
-        assert_true(take(&heap, longest, 1) != NOWHERE);
+        assert_true(knoll_pages_take(&heap, longest, 1) != NOWHERE);
     knoll_pages_give(&heap, second, part);
-    assert_true(take(&heap, part, 64) == second); /* the only one, and not a unit to spare */
+    assert_true(knoll_pages_take(&heap, part, 64) == second); /* the only one, and not a unit to spare */
 }
 
 /* The last run of a region ends where its entries do: what lies there must not be taken for a free run. Of an odd
- * number of pages, so that in classic it is where the last one's buddy would be. */
+ * number of pages, so that in classic it is where the last one's buddy would be; and so few that in compact nothing
+ * else lies there. */
 static void what_follows_the_entries_is_no_run(void **state)
 {
     static struct knoll_heap heap;
     (void)state;
     memset(&heap, 0, sizeof heap);
-    struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), MIB(1) - KNOLL_PAGE);
+    struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), KIB(60));
     knoll_pages_add(&heap, region);
     uint32_t shortest = RUN_SHORTEST;
     if (!CLASSIC)
-        assert_true(take(&heap, region->count - region->first - shortest, 1) != NOWHERE);
-    while (take(&heap, shortest, 1) != NOWHERE)
+        assert_true(knoll_pages_take(&heap, region->count - region->first - shortest, 1) != NOWHERE);
+    while (knoll_pages_take(&heap, shortest, 1) != NOWHERE)
         continue;
     uint32_t *behind = region_entry(region, region->count);
     uint32_t last = region_unit_number(region, region->count - shortest);
     behind[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    behind[CELL_FREE_PREV] = CLASSIC ? NOWHERE : RUN_PAIR;
+    behind[CELL_FREE_PREV] = NOWHERE;
     behind[CELL_LENGTH] = shortest;
     assert_false(knoll_pages_resize(&heap, last, shortest, 2 * shortest));
     assert_int_equal(knoll_pages_merged_length(&heap, last, shortest), shortest);
@@ -112,10 +119,11 @@ static void what_follows_the_entries_is_no_run(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(lengths_and_lists),
-    cmocka_unit_test(lengths_are_rounded),
-    cmocka_unit_test(the_last_list),
-    cmocka_unit_test(what_follows_the_entries_is_no_run),
+    cmocka_unit_test(lengths_and_lists), cmocka_unit_test(lengths_are_rounded),
+#if KNOLL_PROFILE == KNOLL_COMPACT
+    cmocka_unit_test(lists_of_a_region),
+#endif
+    cmocka_unit_test(long_runs),         cmocka_unit_test(what_follows_the_entries_is_no_run),
 };
 
 CHECK_MAIN(tests)

@@ -16,7 +16,6 @@
 #define REGIONS    3
 #define UNITS_MOST 2048 /* of all regions */
 #define HELD_MOST  200
-#define PROBES     8 /* of a list in compact */
 #define STEPS      (1 + KNOLL_TEST_STEPS / 40)
 
 static struct knoll_heap heap;
@@ -28,12 +27,14 @@ struct run {
 
 static struct run held[HELD_MOST + 1]; /* one more for a moment, in the_longest */
 static uint32_t held_count;
+static size_t held_bytes;
 
 /* The map: one byte a unit, by region number and index. The tables hold their units. */
 static bool is_held[KNOLL_REGIONS_MAX][UNITS_MOST];
 
 static struct run expected[UNITS_MOST]; /* the free runs that follow from the map, by region and address */
 static uint32_t expected_count;
+static uint32_t place_in_list[UNITS_MOST]; /* of each of them, when last verified */
 
 static uintptr_t unit_in_space(const struct knoll_region *region, uint32_t index)
 {
@@ -85,11 +86,16 @@ static uint32_t number_of(const struct run *run)
 
 static unsigned list_of(const struct run *run)
 {
-    return knoll_pages_list(run->region, run->index, run->length);
+    return list_of_run(&heap, run->region, run->index, run->length);
 }
 
-/* Where in its list the run is; the list's length, if it is not there. */
-static uint32_t place_in_list(const struct run *run)
+/* In compact a single free unit is in no list. */
+static bool is_listed(const struct run *run)
+{
+    return CLASSIC || run->length > 1;
+}
+
+static uint32_t find_in_list(const struct run *run)
 {
     uint32_t place = 0;
     uint32_t number = heap.list[list_of(run)];
@@ -107,32 +113,36 @@ static void verify_free_run(const struct run *run)
     assert_int_equal(free_run_length(first), run->length);
     assert_true(knoll_pages_placed_well(run->region, run->index, run->length));
     if (!CLASSIC) {
-        assert_int_equal(*last & ~NUMBER_MASK, run->length == 2 ? RUN_PAIR : cell_of(RUN_END, 0));
-        assert_true(run->length == 2 || (*last & NUMBER_MASK) == run->length);
+        uint32_t short_length = run->length < 4 ? run->length : 0;
+        assert_int_equal(*first >> SHORT_SHIFT & SHORT_MASK, short_length);
+        assert_int_equal(*last >> SHORT_SHIFT & SHORT_MASK, short_length);
+        assert_int_equal(cell_kind(*last), RUN_END);
+        assert_true(run->length < 3 || (*last & NUMBER_MASK) == (run->length == 3 ? 0 : run->length));
     }
     for (uint32_t i = run->index + 1; i + (CLASSIC ? 0 : 1) < run->index + run->length; i++)
         assert_int_equal(cell_kind(*region_entry(run->region, i)), RUN_NONE);
-    place_in_list(run);
+    place_in_list[run - expected] = is_listed(run) ? find_in_list(run) : 0;
 }
 
 static void verify(void)
 {
-    uint32_t listed = 0, in_order[KNOLL_RUN_ORDERS] = {0};
+    uint32_t listed = 0, should_be = 0, in_order[KNOLL_RUN_ORDERS] = {0};
     expect_free_runs();
     for (uint32_t i = 0; i < expected_count; i++) {
         const struct run *run = &expected[i];
         verify_free_run(run);
+        should_be += is_listed(run);
         for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
             in_order[order] += run->length >> order == 1;
         if (i > 0 && run[-1].region == run->region && run[-1].index + run[-1].length == run->index)
             assert_false(knoll_pages_unmerged(run->region, run[-1].index, run[-1].length, run->length));
     }
-    for (uint32_t i = 0; i < KNOLL_LIST_COUNT; i++) {
-        assert_true((heap.lists_filled >> i & 1) == (heap.list[i] != NOWHERE));
+    for (uint32_t i = 0; i < list_count(&heap); i++) {
+        assert_true(list_is_filled(&heap, i) == (heap.list[i] != NOWHERE));
         for (uint32_t number = heap.list[i]; number != NOWHERE; listed++)
             number = link_of(*entry_of(&heap, number), 0);
     }
-    assert_int_equal(listed, expected_count);
+    assert_int_equal(listed, should_be);
     for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
         assert_int_equal(heap.free_runs[order], in_order[order]);
     assert_int_equal(knoll_check(&heap), 0);
@@ -150,9 +160,9 @@ static void mark(const struct run *run, bool as_held)
 
 static void account(uint32_t length, uint32_t less)
 {
-    heap.large_bytes += (length - (size_t)less) * UNIT;
+    held_bytes += (length - (size_t)less) * UNIT;
     heap.peak = heap.total;
-    heap.headroom = heap.total - heap.large_bytes;
+    heap.headroom = heap.total - held_bytes;
 }
 
 static void hold(uint32_t number, uint32_t length)
@@ -191,48 +201,37 @@ static void let_go(uint32_t which)
 
 /* ---- What each call may answer ---- */
 
-/* The first unit of the run that is aligned, and has no single unit before it in compact; alignment in units, counted
- * from address 0. */
+/* The first unit of the run that is aligned, in units counted from address 0. */
 static uint32_t aligned_index(const struct run *run, uint32_t alignment)
 {
     uint32_t index = run->index;
-    while (unit_in_space(run->region, index) % alignment != 0 || (!CLASSIC && index == run->index + 1))
+    while (unit_in_space(run->region, index) % alignment != 0)
         index++;
     return index;
 }
 
-/* Whether so many units, or a power of two of them in classic, can be taken of `from` units at their low end. */
-static bool can_be_cut(uint32_t from, uint32_t length)
-{
-    return from >= length && (CLASSIC || from - length != 1);
-}
-
 static bool has_room(const struct run *run, uint32_t length, uint32_t alignment)
 {
+    uint32_t end = run->index + run->length;
     uint32_t index = aligned_index(run, alignment);
-    return index < run->index + run->length && can_be_cut(run->index + run->length - index, length);
+    return is_listed(run) && index < end && end - index >= length;
 }
 
-/* A refusal is right if no run has room: but in compact one may be missed behind others of the same list. */
+/* A refusal is right if no run has room: but in compact one may be missed behind another of the same list, which is not
+ * that of the ends. */
 static void expect_refusal(uint32_t length, uint32_t alignment)
 {
     for (uint32_t i = 0; i < expected_count; i++) {
         if (!has_room(&expected[i], length, alignment))
             continue;
         assert_false(CLASSIC);
-        assert_true(place_in_list(&expected[i]) >= PROBES);
-        assert_true(expected[i].length < length + alignment + 4 + (length + alignment + 4) / 4);
+        assert_true(list_of(&expected[i]) != 0 && place_in_list[i] > 0);
+        assert_true(list_of(&expected[i]) <= list_of_length(length + alignment - 1));
     }
 }
 
-/* The list of runs of this length that do not touch the end of their region. */
-static unsigned list_of_length(uint32_t length)
-{
-    return knoll_pages_list(heap.region[0], 0, length);
-}
-
-/* The run must have been cut from the first aligned place of one that was the best; in compact, from the lowest list
- * all of whose runs can be cut, or a lower one. */
+/* The run must have been cut from the first aligned place of one that was the best; in compact, of the first runs of
+ * all lists but that of the ends, the shortest that has room. */
 static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment)
 {
     const struct run *from = &expected[expected_count]; /* the run it was cut from */
@@ -242,30 +241,23 @@ static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment
     assert_true(from != &expected[expected_count]);
     assert_int_equal(number & INDEX_MASK, aligned_index(from, alignment));
     assert_true(has_room(from, length, alignment));
-    /* The longest run that may be of no use: what is before the aligned place, and after, must not be a single unit. */
-    uint32_t useless = length + 1 + (alignment == 1 ? 0 : alignment + 1);
-    unsigned suffice = CLASSIC ? list_of_length(length) : list_of_length(useless) + 1;
-    for (uint32_t i = 0; i < expected_count; i++)
-        if (list_of(&expected[i]) >= suffice)
-            assert_true(list_of(&expected[i]) >= list_of(from));
+    bool from_end = !CLASSIC && list_of(from) == 0;
+    for (uint32_t i = 0; i < expected_count; i++) {
+        const struct run *other = &expected[i];
+        if (!has_room(other, length, alignment) || (!CLASSIC && list_of(other) == 0) || place_in_list[i] > 0)
+            continue;
+        assert_false(from_end);
+        assert_true(list_of(other) >= list_of(from));
+    }
 }
 
 static bool take(uint32_t units, uint32_t alignment)
 {
     size_t length = knoll_pages_round(units, alignment);
-    uint32_t given = (uint32_t)length;
-    uint32_t number = knoll_pages_take(&heap, &given, alignment);
+    uint32_t number = knoll_pages_take(&heap, (uint32_t)length, alignment);
     if (number == NOWHERE) {
         expect_refusal((uint32_t)length, alignment);
-        if (!CLASSIC && alignment == 1)
-            expect_refusal((uint32_t)length + 1, 1);
         return false;
-    }
-    if (given != length) { /* one that is a unit longer, because nothing else will do */
-        assert_true(!CLASSIC && alignment == 1 && given == length + 1);
-        expect_refusal((uint32_t)length, 1);
-        hold(number, given);
-        return true;
     }
     assert_int_equal(unit_in_space(region_of_number(&heap, number), number & INDEX_MASK) % alignment, 0);
     expect_good_fit(number, (uint32_t)length, alignment);
@@ -299,10 +291,6 @@ static void resize(uint32_t which, uint32_t units)
     bool aligned = !CLASSIC || unit_in_space(run->region, run->index) % wanted == 0;
     uint32_t after = run->index + run->length;
     bool possible = wanted <= run->length || (aligned && all_free(run->region, after, wanted - run->length));
-    if (!CLASSIC && wanted > run->length && possible) /* it must not leave one unit free */
-        possible = can_be_cut(naive_length(run->region, after), wanted - run->length);
-    if (!CLASSIC && wanted + 1 == run->length)
-        possible = all_free(run->region, after, 1);
     assert_true(knoll_pages_resize(&heap, number_of(run), run->length, wanted) == possible);
     if (possible) {
         mark(run, false);
@@ -318,14 +306,15 @@ static void resize(uint32_t which, uint32_t units)
 static void the_longest(void)
 {
     uint32_t longest = knoll_pages_longest(&heap);
-    assert_true(longest != 0 || expected_count == 0);
+    for (uint32_t i = 0; i < expected_count && longest == 0; i++)
+        assert_false(is_listed(&expected[i]));
     assert_true(longest == 0 || take(longest, 1));
     if (longest != 0) {
         verify();
         let_go(held_count - 1);
     }
     uint32_t longer = (uint32_t)knoll_pages_round((size_t)longest + 1, 1);
-    assert_int_equal(knoll_pages_take(&heap, &longer, 1), NOWHERE);
+    assert_int_equal(knoll_pages_take(&heap, longer, 1), NOWHERE);
 }
 
 /* ---- Heaps and histories ---- */
@@ -338,6 +327,7 @@ static void make_regions(void)
     memset(&heap, 0, sizeof heap);
     memset(is_held, 0, sizeof is_held);
     held_count = 0;
+    held_bytes = 0;
     unsigned char *start = arena_at(KIB(512), 0);
     for (uint32_t i = 0; i < REGIONS && i < KNOLL_REGIONS_MAX; i++) {
         struct knoll_region *region = knoll_region_make(&heap, start + places[i].start, places[i].pages * KNOLL_PAGE);

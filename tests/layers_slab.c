@@ -62,16 +62,14 @@ static uint32_t narrow(uint32_t units, uint32_t skew)
     return kept;
 }
 
-/* The length of the slab that there is place for in this run: what is left over must be no single unit in compact. */
+/* The length of the slab that there is place for in this run. */
 static uint32_t length_in(uint32_t first, uint32_t units, uint32_t length)
 {
     while (CLASSIC && length > units)
         length /= 2;
-    for (uint32_t before = 0; before + length <= units; before++) {
-        uint32_t after = units - before - length;
-        if (is_aligned(unit_address(&heap, first + before), length * UNIT) && (CLASSIC || (before != 1 && after != 1)))
+    for (uint32_t before = 0; before + length <= units; before++)
+        if (is_aligned(unit_address(&heap, first + before), length * UNIT))
             return length;
-    }
     return 0;
 }
 
@@ -103,6 +101,7 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     uint32_t before = place.number - first;
     uint32_t after = units - length - before;
     uint32_t longest = CLASSIC ? (length < units ? units / 2 : 0) : (before > after ? before : after);
+    longest = longest < RUN_SHORTEST ? 0 : longest;
     assert_int_equal(knoll_pages_longest(&heap), longest);
     for (unsigned more = 1; more < capacity; more++)
         blocks[more] = take(i);

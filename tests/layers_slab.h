@@ -56,7 +56,7 @@ static inline void give(unsigned char *block)
     struct slab_place place = find(block);
     assert_true(slab_holds(&place));
     heap.peak -= place.shape->size;
-    slab_give(&heap, place, block);
+    slab_give(&heap, place, slab_give_bit(place), block);
     assert_false(slab_holds(&place)); /* whether it is remembered or not: so it cannot be given twice */
 }
 

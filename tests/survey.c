@@ -75,8 +75,11 @@ static void see_free_run(struct cursor *cursor, const struct knoll_item *item)
     assert_true(order < KNOLL_RUN_ORDERS);
     cursor->found.stats.free_runs[order]++;
     cursor->found.free_bytes += item->size;
-    if (item->size > cursor->found.largest_run)
-        cursor->found.largest_run = item->size;
+    size_t size = CLASSIC || order > 0 ? item->size : 0; /* in compact a single unit must wait for its neighbours, */
+    if (!CLASSIC && order > 4) /* and the sixteenth of a run that is longer than others in its list may be missed */
+        size -= size % ((cursor->found.stats.unit_bytes << order) / 16);
+    if (size > cursor->found.largest_run)
+        cursor->found.largest_run = size;
 }
 
 static struct knoll_class_stats *class_of(struct cursor *cursor, size_t block_size)
