@@ -121,7 +121,8 @@ struct knoll_heap {
 
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
- * of the region, or one unit where that is more. Cost: clears the tables, so proportional to size. */
+ * of the region, or one unit where that is more. Cost: clears the tables, so proportional to size,
+ * unless KNOLL_MEMORY_IS_ZERO. */
 int knoll_init(struct knoll_heap *heap, void *start, size_t size);
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
@@ -242,6 +243,12 @@ typedef int (*knoll_visitor)(void *context, const struct knoll_item *item);
 /* Visits every region, run, slab and live block in address order. Returns 0, or what the visitor returned to stop.
  * O(units + blocks). */
 int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context);
+
+/* Visits the free runs of this many bytes or more, in no order, as long as the visitor returns 0. Returns 0, or what
+ * the visitor returned to stop. The heap keeps nothing in them: what backs them may be taken away, as long as it is
+ * there again when a block in them is used. So a program can give memory back to its operating system, and a guest to
+ * its hypervisor. O(their number, and that of those at most half as short); walks over nothing that is held. */
+int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor visitor, void *context);
 
 /* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. */
 const char *knoll_strerror(int error);

@@ -43,6 +43,12 @@
 #error "KNOLL_MAGAZINE must be from 0 to 64"
 #endif
 
+/* KNOLL_MEMORY_IS_ZERO: 1 if all memory that heaps are given reads as zero. Default 0.
+ * Then knoll_init and knoll_add_memory need not clear the tables, so that they cost O(1) and touch a page or two. */
+#ifndef KNOLL_MEMORY_IS_ZERO
+#define KNOLL_MEMORY_IS_ZERO 0
+#endif
+
 /* What follows is derived: not knobs. */
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 

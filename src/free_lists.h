@@ -27,6 +27,13 @@ static inline unsigned list_count(const struct knoll_heap *heap)
     return KNOLL_LIST_COUNT;
 }
 
+/* The lowest list that may have a run of this length or more. */
+static inline unsigned list_of_shortest(const struct knoll_heap *heap, uint32_t length)
+{
+    (void)heap;
+    return list_of_length(length);
+}
+
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
 {
     return (heap->lists_filled >> list & 1) != 0;
@@ -56,14 +63,20 @@ static inline uint32_t free_run_length(const uint32_t *entry)
     return length != 0 ? length : entry[CELL_LENGTH] & NUMBER_MASK;
 }
 
+/* The lowest list, but for that of the ends, that may have a run of this length or more. */
+static inline unsigned list_of_shortest(const struct knoll_heap *heap, uint32_t length)
+{
+    unsigned list = list_of_length(length);
+    return list < heap->last_list ? list : heap->last_list;
+}
+
 /* The list in which the free run of this length at unit `index` belongs. */
 static inline unsigned list_of_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                    uint32_t length)
 {
     if (index + length == region->count)
         return LIST_OF_ENDS;
-    unsigned list = list_of_length(length);
-    return list < heap->last_list ? list : heap->last_list;
+    return list_of_shortest(heap, length);
 }
 
 static inline unsigned list_count(const struct knoll_heap *heap)

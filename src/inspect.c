@@ -126,6 +126,32 @@ int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *conte
     return stop;
 }
 
+/* The units of the shortest free run that has so many bytes. */
+static uint32_t units_of_least(size_t least)
+{
+    size_t units = (least >> KNOLL_UNIT_SHIFT) + ((least & (UNIT - 1)) != 0);
+    return units == 0 ? 1 : units > INDEX_MASK ? INDEX_MASK : (uint32_t)units;
+}
+
+int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor visitor, void *context)
+{
+    struct walk walk = {visitor, context};
+    unsigned first = list_of_shortest(heap, units_of_least(least));
+    int stop = 0;
+    for (unsigned list = 0; list < list_count(heap) && stop == 0; list++) {
+        if ((list < first && list != LIST_OF_ENDS) || !list_is_filled(heap, list))
+            continue;
+        for (uint32_t number = heap->list[list]; number != NOWHERE && stop == 0;) {
+            const uint32_t *entry = entry_of(heap, number);
+            size_t size = (size_t)free_run_length(entry) << KNOLL_UNIT_SHIFT;
+            if (size >= least)
+                stop = visit(&walk, KNOLL_ITEM_FREE, unit_address(heap, number), size, size, 0);
+            number = link_of(entry[CELL_NEXT], 0);
+        }
+    }
+    return stop;
+}
+
 /* ---- Texts: arrays of characters, not of pointers, which would have to be relocated and so be writable ---- */
 
 const char *knoll_strerror(int error)

@@ -10,6 +10,8 @@
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
+#define LIST_OF_ENDS 0u /* in compact; here no list needs to be asked for by name */
+
 /* By order: every run is a power of two long. */
 static inline unsigned list_of_length(uint32_t length)
 {

@@ -126,12 +126,6 @@ static unsigned lowest_filled(const struct knoll_heap *heap, unsigned list)
     return group * 16 + bits_lowest32(heap->filled[group]);
 }
 
-static unsigned first_list(const struct knoll_heap *heap, uint32_t length)
-{
-    unsigned list = list_of_length(length);
-    return list < heap->last_list ? list : heap->last_list;
-}
-
 /* How many units before the first unit of this run that is aligned to so many. */
 static uint32_t units_to_aligned(const struct knoll_heap *heap, uint32_t number, uint32_t alignment)
 {
@@ -173,7 +167,7 @@ static uint32_t take_end(struct knoll_heap *heap, uint32_t length, uint32_t alig
 
 static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
-    unsigned list = first_list(heap, length);
+    unsigned list = list_of_shortest(heap, length);
     while (list <= heap->last_list && (list = lowest_filled(heap, list)) != NO_LIST) { /* at most one round a list */
         uint32_t number = heap->list[list];
         uint32_t before = units_to_aligned(heap, number, alignment);
@@ -188,7 +182,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
 {
     if (alignment > 1)
         return take_aligned(heap, length, alignment);
-    unsigned list = lowest_filled(heap, first_list(heap, length));
+    unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
     if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
         list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
     return list == NO_LIST ? take_end(heap, length, 1) : cut(heap, heap->list[list], 0, length);

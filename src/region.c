@@ -67,7 +67,8 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     size_t taken = knoll_region_table_units(units);
     uint32_t number = heap->region_count++;
     struct knoll_region *region = start;
-    __builtin_memset(start, 0, taken << KNOLL_UNIT_SHIFT);
+    if (!KNOLL_MEMORY_IS_ZERO)
+        __builtin_memset(start, 0, taken << KNOLL_UNIT_SHIFT);
     region->count = units;
     region->first = (uint32_t)taken;
     region->number = number;

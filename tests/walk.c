@@ -204,6 +204,55 @@ static void the_walk_knows_every_block(void **state)
     }
 }
 
+struct free_runs {
+    size_t least, count, stop_at;
+    uint64_t fingerprint;
+};
+
+static int see_free(void *context, const struct knoll_item *item)
+{
+    struct free_runs *seen = context;
+    if (item->kind != KNOLL_ITEM_FREE || item->size < seen->least)
+        return 0;
+    assert_true(item->block_size == item->size && item->blocks == 0);
+    seen->fingerprint += block_fingerprint(item->start, item->size);
+    return ++seen->count == seen->stop_at;
+}
+
+/* The free runs that are visited by themselves are those of the walk, but for what cannot be listed: a single unit in
+ * compact. */
+static void the_free_runs(void **state)
+{
+    struct random random = random_from(32);
+    size_t seen = 0;
+    (void)state;
+    make_heap(&heap, arena, KIB(512));
+    if (KNOLL_REGIONS_MAX > 1)
+        add_memory(&heap, arena + KIB(600), KIB(40));
+    memset(blocks, 0, sizeof blocks);
+    for (size_t step = 0; step < 2000; step++) {
+        void **slot = &blocks[random_below(&random, 128)];
+        knoll_free(&heap, *slot);
+        *slot = knoll_malloc(&heap, random_below(&random, step % 3 == 0 ? 20000 : 1500));
+        size_t least = CLASSIC ? 1 : 1024;
+        if (step % 2 != 0)
+            least += random_below(&random, KIB(1) << random_below(&random, 9));
+        struct free_runs walked = {least, 0, 0, 0}, direct = {least, 0, 0, 0}, stopped = {least, 0, 1, 0};
+        assert_int_equal(knoll_walk(&heap, see_free, &walked), 0);
+        assert_int_equal(knoll_walk_free(&heap, least, see_free, &direct), 0);
+        assert_true(walked.count == direct.count && walked.fingerprint == direct.fingerprint);
+        assert_int_equal(knoll_walk_free(&heap, least, see_free, &stopped), direct.count > 0);
+        assert_int_equal(stopped.count, direct.count > 0);
+        seen += direct.count;
+    }
+    assert_true(seen > 200);
+    struct free_runs all = {SIZE_MAX, 0, 0, 0};
+    assert_int_equal(knoll_walk_free(&heap, SIZE_MAX, see_free, &all), 0);
+    assert_int_equal(all.count, 0);
+    memset(&heap, 0, sizeof heap); /* a heap without memory */
+    assert_int_equal(knoll_walk_free(&heap, 0, see_free, &all), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_empty_heap),
     cmocka_unit_test(a_slab_and_a_run),
@@ -211,6 +260,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(stopping),
     cmocka_unit_test(regions_by_address),
     cmocka_unit_test(the_walk_knows_every_block),
+    cmocka_unit_test(the_free_runs),
 };
 
 CHECK_MAIN(tests)
