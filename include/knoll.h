@@ -178,6 +178,9 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
 /* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. */
 size_t knoll_usable_size(const struct knoll_heap *heap, const void *block);
 
+/* Whether the address is in one of the heap's regions, be it of a block or not: 1 or 0. */
+int knoll_owns(const struct knoll_heap *heap, const void *address);
+
 size_t knoll_total_bytes(const struct knoll_heap *heap); /* what the heap can hand out: its regions less its tables */
 size_t knoll_used_bytes(const struct knoll_heap *heap);  /* in blocks that callers hold, at their usable size */
 size_t knoll_available_bytes(const struct knoll_heap *heap); /* the difference, exactly */

@@ -339,6 +339,11 @@ size_t knoll_usable_size(const struct knoll_heap *heap, const void *block)
     return block != NULL && find_or_report(heap, block, &found) ? found.size : 0;
 }
 
+int knoll_owns(const struct knoll_heap *heap, const void *address)
+{
+    return knoll_region_search(heap, address) != NULL;
+}
+
 size_t knoll_total_bytes(const struct knoll_heap *heap)
 {
     return heap->total;

@@ -1,0 +1,277 @@
+/* The heaps behind malloc: knoll heaps over spans of reserved address space, and blocks that are mapped directly.
+ *
+ * A span is a large stretch of address space of which the kernel backs what is used. It becomes a region of the last
+ * heap, whose tables need no clearing because it reads as zero; when that heap has as many regions as it can, another
+ * heap begins. So there is no limit but that of the address space, and a program with one span, nearly every one, has
+ * all of its blocks in the first region of the first heap, where they are found with one comparison.
+ *
+ * Memory that is free stays resident, ready for the next block, for options.decay_ms; then the next free gives all free
+ * runs of RUN_LEAST bytes or more back to the kernel. What stays are shorter runs and free blocks of slabs.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define SPAN_MOST           ((size_t)8 << 30) /* less a page: as long as a region can be */
+#define SPAN_FIRST          ((size_t)4 << 30)
+#define SPAN_LEAST          ((size_t)1 << 20)
+#define RUN_LEAST           ((size_t)64 << 10)
+#define BYTES_BETWEEN_LOOKS ((size_t)1 << 20) /* freed before the clock is looked at */
+#define NOTHING_TO_GIVE     UINT64_MAX
+
+static struct knoll_heap heap[HEAPS_MOST];
+static size_t heaps;
+static size_t reserved;
+static size_t not_looked_at;                   /* bytes freed in runs since the clock was looked at */
+static uint64_t first_freed = NOTHING_TO_GIVE; /* when the oldest bytes that may be given back were freed */
+
+static void fault(struct knoll_heap *of, enum knoll_fault kind, const void *address)
+{
+    (void)of;
+    report_fault(knoll_fault_name(kind), address);
+}
+
+/* ---- Spans ---- */
+
+/* Reserves a span of so many bytes, or of half as many, as often as need be: a limit may be set on the address space.
+ */
+static void *reserve(size_t *size)
+{
+    for (; *size >= SPAN_LEAST; *size = *size / 2 / PAGE * PAGE) {
+        void *span = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (span != MAP_FAILED)
+            return span;
+    }
+    return NULL;
+}
+
+/* Makes a span part of the last heap, or of a new one. */
+static bool add_span(void *span, size_t size)
+{
+    if (heaps > 0 && knoll_add_memory(&heap[heaps - 1], span, size) == KNOLL_OK)
+        return true;
+    if (heaps == HEAPS_MOST || knoll_init(&heap[heaps], span, size) != KNOLL_OK)
+        return false;
+    knoll_set_fault_handler(&heap[heaps++], fault);
+    return true;
+}
+
+static bool grow(void)
+{
+    size_t size = heaps == 0 ? SPAN_FIRST : SPAN_MOST - PAGE;
+    if (heaps == 0)
+        options_read();
+    void *span = reserve(&size);
+    if (span == NULL)
+        return false;
+    if (!options.huge_pages)
+        madvise(span, size, MADV_NOHUGEPAGE);
+    if (!add_span(span, size)) {
+        munmap(span, size);
+        return false;
+    }
+    reserved += size;
+    return true;
+}
+
+/* ---- Giving memory back ---- */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int give_back(void *context, const struct knoll_item *run)
+{
+    size_t *given = context;
+    uintptr_t start = ((uintptr_t)run->start + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = ((uintptr_t)run->start + run->size) & ~(uintptr_t)(PAGE - 1);
+    madvise((void *)start, end - start, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+    *given += end - start;
+    return 0;
+}
+
+size_t heaps_trim(void)
+{
+    size_t given = 0;
+    int error = errno;
+    for (size_t i = 0; i < heaps; i++)
+        knoll_walk_free(&heap[i], RUN_LEAST, give_back, &given);
+    errno = error;
+    first_freed = NOTHING_TO_GIVE;
+    return given;
+}
+
+/* Every BYTES_BETWEEN_LOOKS that were freed the clock tells whether it is time. */
+static __attribute__((noinline)) void look_at_clock(void)
+{
+    not_looked_at = 0;
+    uint64_t now = now_ms();
+    if (first_freed == NOTHING_TO_GIVE)
+        first_freed = now;
+    if (now - first_freed >= options.decay_ms)
+        heaps_trim();
+}
+
+static void count_freed(size_t bytes)
+{
+    not_looked_at += bytes;
+    if (UNLIKELY(not_looked_at >= BYTES_BETWEEN_LOOKS))
+        look_at_clock();
+}
+
+/* ---- Blocks ---- */
+
+/* The heap that the block is in; the first one, whose fault it will be, if it is in none. */
+static struct knoll_heap *heap_of(const void *block)
+{
+    for (size_t i = 1; i < heaps; i++)
+        if (knoll_owns(&heap[i], block))
+            return &heap[i];
+    return &heap[0];
+}
+
+static void *from_heaps(size_t alignment, size_t size)
+{
+    for (;;) {
+        for (size_t i = heaps; i-- > 0;) {
+            void *block = knoll_aligned_alloc(&heap[i], alignment, size);
+            if (LIKELY(block != NULL))
+                return block;
+        }
+        if (!grow())
+            return NULL;
+    }
+}
+
+void *heaps_allocate(size_t alignment, size_t size)
+{
+    if (UNLIKELY(heaps == 0) && !grow())
+        return NULL;
+    if (UNLIKELY(size >= options.map_least || alignment >= options.map_least))
+        return mapping_make(alignment, size);
+    return from_heaps(alignment, size);
+}
+
+void *heaps_allocate_zeroed(size_t size)
+{
+    if (UNLIKELY(heaps == 0) && !grow())
+        return NULL;
+    if (UNLIKELY(size >= options.map_least))
+        return mapping_make(1, size); /* which is */
+    void *block = from_heaps(1, size);
+    if (block != NULL)
+        __builtin_memset(block, 0, size);
+    return block;
+}
+
+void heaps_free(void *block)
+{
+    if (UNLIKELY(heaps == 0))
+        report_fault(knoll_fault_name(KNOLL_FAULT_FOREIGN), block);
+    if (UNLIKELY((uintptr_t)block % PAGE == 0)) {
+        struct mapping *mapping = mapping_find(block);
+        if (mapping != NULL) {
+            mapping_discard(mapping);
+            return;
+        }
+    }
+    struct knoll_heap *from = heap_of(block);
+    size_t used = knoll_used_bytes(from);
+    knoll_free(from, block);
+    count_freed(used - knoll_used_bytes(from));
+}
+
+void heaps_free_sized(void *block, size_t alignment, size_t size)
+{
+    const struct mapping *mapping = mapping_find(block);
+    if (mapping != NULL || heaps == 0) {
+        if (mapping != NULL && (size > mapping->size || mapping->size - size >= PAGE))
+            report_fault(knoll_fault_name(KNOLL_FAULT_SIZE), block);
+        heaps_free(block);
+        return;
+    }
+    struct knoll_heap *from = heap_of(block);
+    size_t used = knoll_used_bytes(from);
+    knoll_free_aligned_sized(from, block, alignment, size);
+    count_freed(used - knoll_used_bytes(from));
+}
+
+size_t heaps_usable_size(const void *block)
+{
+    const struct mapping *mapping = mapping_find(block);
+    if (mapping != NULL)
+        return mapping->size;
+    return knoll_usable_size(heap_of(block), block);
+}
+
+/* Moves a block to where it is served as its new size wants. */
+static void *move(void *block, size_t old_size, size_t size)
+{
+    void *moved = heaps_allocate(1, size);
+    if (moved == NULL)
+        return NULL;
+    __builtin_memcpy(moved, block, size < old_size ? size : old_size);
+    heaps_free(block);
+    return moved;
+}
+
+void *heaps_resize(void *block, size_t size)
+{
+    struct mapping *mapping = mapping_find(block);
+    if (mapping != NULL)
+        return size >= options.map_least / 2 ? mapping_resize(mapping, size) : move(block, mapping->size, size);
+    struct knoll_heap *in = heap_of(block);
+    if (size >= options.map_least)
+        return move(block, knoll_usable_size(in, block), size);
+    void *resized = knoll_realloc(in, block, size);
+    return resized != NULL ? resized : move(block, knoll_usable_size(in, block), size);
+}
+
+/* ---- Totals ---- */
+
+static void add(struct knoll_stats *sum, const struct knoll_stats *of)
+{
+    sum->total_bytes += of->total_bytes;
+    sum->used_bytes += of->used_bytes;
+    sum->available_bytes += of->available_bytes;
+    sum->peak_used_bytes += of->peak_used_bytes;
+    sum->table_bytes += of->table_bytes;
+    sum->allocations += of->allocations;
+    sum->frees += of->frees;
+    sum->failures += of->failures;
+    sum->regions += of->regions;
+    sum->large_blocks += of->large_blocks;
+    sum->large_bytes += of->large_bytes;
+    sum->unit_bytes = of->unit_bytes;
+    sum->class_count = of->class_count;
+    if (of->largest_block > sum->largest_block)
+        sum->largest_block = of->largest_block;
+    for (size_t i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        sum->size_class[i].block_size = of->size_class[i].block_size;
+        sum->size_class[i].slabs += of->size_class[i].slabs;
+        sum->size_class[i].total_blocks += of->size_class[i].total_blocks;
+        sum->size_class[i].used_blocks += of->size_class[i].used_blocks;
+    }
+    for (size_t i = 0; i < KNOLL_RUN_ORDERS; i++)
+        sum->free_runs[i] += of->free_runs[i];
+}
+
+void heaps_totals(struct heaps_totals *totals)
+{
+    __builtin_memset(totals, 0, sizeof *totals);
+    for (size_t i = 0; i < heaps; i++) {
+        struct knoll_stats stats;
+        knoll_get_stats(&heap[i], &stats);
+        add(&totals->stats, &stats);
+    }
+    totals->heaps = heaps;
+    totals->reserved_bytes = reserved;
+    mapping_totals(&totals->mapped_blocks, &totals->mapped_bytes);
+}

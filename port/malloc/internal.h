@@ -1,0 +1,145 @@
+/* libknoll-malloc: what its files share.
+ *
+ *     malloc.c, new.c     the entry points: C, POSIX, glibc; C++
+ *     heaps.c             blocks: of knoll heaps over reserved spans, or mapped directly
+ *     mappings.c          the blocks that are mapped directly
+ *     lock.c              one lock over all, fork, and what a signal handler may do meanwhile
+ *     options.c           the environment
+ *     report.c            what is printed, without allocating
+ *
+ * Each calls only those below it, but for lock.c, which has heaps.c take back what handlers have freed.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_MALLOC_INTERNAL_H
+#define KNOLL_MALLOC_INTERNAL_H
+
+#include "knoll.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/single_threaded.h>
+
+#define EXPORT      __attribute__((visibility("default")))
+#define ALIGNMENT   16u /* of max_align_t, which every block has */
+#define PAGE        ((size_t)4096)
+#define HEAPS_MOST  64 /* of at most 64 GiB each */
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- options.c ---- */
+
+struct options {
+    bool stats;        /* KNOLL_STATS=1: print statistics at exit */
+    int stats_signal;  /* KNOLL_STATS_SIGNAL=N: and when this signal comes; 0: none */
+    bool huge_pages;   /* KNOLL_THP=1: let the kernel back spans with huge pages */
+    uint64_t decay_ms; /* KNOLL_DECAY_MS=N: how long free memory may stay resident; by default a second */
+    size_t map_least;  /* KNOLL_MAP_BYTES=N: blocks of so many bytes or more are mapped directly; 32 MiB */
+};
+
+extern struct options options;
+
+void options_read(void);
+
+/* ---- report.c: lines to the standard error, built in a buffer on the stack ---- */
+
+struct line {
+    char text[256];
+    size_t length;
+};
+
+void line_text(struct line *line, const char *text);
+void line_number(struct line *line, uint64_t number, int width);
+void line_address(struct line *line, const void *address);
+void line_end(struct line *line, int file);
+
+void report_stats(int file);
+
+/* A misuse: one line, and the end of the program. */
+_Noreturn void report_fault(const char *what, const void *address);
+
+/* ---- lock.c ---- */
+
+/* What the lock knows of this thread. */
+struct lock_thread {
+    bool inside;   /* it is in a heap */
+    bool has_lock; /* and has taken the lock for that */
+    bool forks;    /* it has taken the lock around fork */
+};
+
+extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
+extern _Atomic(void *) lock_deferred; /* what handlers have freed: each block's first word leads to the next */
+
+void lock_take(void);
+void lock_leave_slowly(void);
+
+/* Whether this thread may use the heaps now: not if a signal handler has interrupted it while it does. */
+static inline bool lock_enter(void)
+{
+    if (UNLIKELY(lock_thread.inside))
+        return false;
+    lock_thread.inside = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (UNLIKELY(!__libc_single_threaded) && !lock_thread.forks)
+        lock_take();
+    return true;
+}
+
+static inline void lock_leave(void)
+{
+    if (UNLIKELY(lock_thread.has_lock)) {
+        lock_leave_slowly();
+        return;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_thread.inside = false;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (UNLIKELY(atomic_load_explicit(&lock_deferred, memory_order_relaxed) != NULL))
+        lock_leave_slowly();
+}
+
+/* Keeps a block that a handler frees meanwhile until lock_leave. */
+void lock_defer_free(void *block);
+
+/* Registers what must happen around fork. */
+void lock_watch_forks(void);
+
+/* ---- heaps.c: all of these between lock_enter and lock_leave ---- */
+
+void *heaps_allocate(size_t alignment, size_t size);
+void *heaps_allocate_zeroed(size_t size);
+void *heaps_resize(void *block, size_t size);
+void heaps_free(void *block);
+void heaps_free_sized(void *block, size_t alignment, size_t size);
+size_t heaps_usable_size(const void *block);
+
+/* Gives free memory back to the kernel; the bytes that were offered. */
+size_t heaps_trim(void);
+
+struct heaps_totals {
+    struct knoll_stats stats; /* the sum over all heaps; largest_block is the greatest */
+    size_t heaps;
+    size_t mapped_blocks, mapped_bytes; /* of blocks that are mapped directly */
+    size_t reserved_bytes;              /* of address space */
+};
+
+void heaps_totals(struct heaps_totals *totals);
+
+/* ---- mappings.c ---- */
+
+struct mapping {
+    unsigned char *block; /* NULL: the place is not taken */
+    size_t size;          /* usable bytes from there to the mapping's end */
+    size_t before;        /* bytes of the mapping before the block */
+};
+
+void *mapping_make(size_t alignment, size_t size);
+struct mapping *mapping_find(const void *block);
+void mapping_discard(struct mapping *mapping);
+
+/* Makes it longer or shorter, moving it if need be; NULL if it cannot be. */
+void *mapping_resize(struct mapping *mapping, size_t size);
+void mapping_totals(size_t *blocks, size_t *bytes);
+
+#endif

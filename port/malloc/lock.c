@@ -1,0 +1,125 @@
+/* One lock over all heaps: a futex (Drepper, Futexes Are Tricky, 2011: 0 free, 1 held, 2 held and awaited).
+ *
+ * While a thread is in a heap a signal handler may interrupt it, on the same thread, and free a block: taking the lock
+ * would wait for ever. So each thread notes that it is inside; a handler that frees then leaves the block in a list,
+ * which whoever leaves a heap next takes over, and a handler that allocates is refused. Until the program has a second
+ * thread, the note is all there is to a lock.
+ *
+ * Around fork the lock is held, so that the child finds the heaps whole; what else happens around it on the same thread
+ * may use them.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SPINS 100
+
+_Thread_local struct lock_thread lock_thread;
+_Atomic(void *) lock_deferred;
+
+static atomic_int lock;
+
+static void futex(int operation, int value)
+{
+    int error = errno;
+    syscall(SYS_futex, &lock, operation, value, NULL, NULL, 0);
+    errno = error;
+}
+
+static __attribute__((noinline)) void wait_for_lock(void)
+{
+    for (int spins = 0; spins < SPINS; spins++) {
+        int free = 0;
+        if (atomic_load_explicit(&lock, memory_order_relaxed) == 0 && atomic_compare_exchange_weak(&lock, &free, 1))
+            return;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    while (atomic_exchange(&lock, 2) != 0)
+        futex(FUTEX_WAIT_PRIVATE, 2);
+}
+
+static void take_lock(void)
+{
+    int free = 0;
+    if (!atomic_compare_exchange_strong(&lock, &free, 1))
+        wait_for_lock();
+}
+
+static void give_lock(void)
+{
+    if (atomic_exchange(&lock, 0) == 2)
+        futex(FUTEX_WAKE_PRIVATE, 1);
+}
+
+void lock_take(void)
+{
+    take_lock();
+    lock_thread.has_lock = true;
+}
+
+/* Takes over what handlers have freed. Inside. */
+static void free_deferred(void)
+{
+    void *block = atomic_exchange(&lock_deferred, NULL);
+    while (block != NULL) {
+        void *next = *(void **)block;
+        heaps_free(block);
+        block = next;
+    }
+}
+
+/* Leaves with the lock, or after having left takes over what handlers have freed, which may have come at any moment. */
+void lock_leave_slowly(void)
+{
+    do {
+        if (!lock_thread.inside && !lock_enter())
+            return;
+        free_deferred();
+        if (lock_thread.has_lock) {
+            lock_thread.has_lock = false;
+            give_lock();
+        }
+        atomic_signal_fence(memory_order_seq_cst);
+        lock_thread.inside = false;
+        atomic_signal_fence(memory_order_seq_cst);
+    } while (atomic_load_explicit(&lock_deferred, memory_order_relaxed) != NULL);
+}
+
+void lock_defer_free(void *block)
+{
+    void *next = atomic_load(&lock_deferred);
+    do
+        *(void **)block = next;
+    while (!atomic_compare_exchange_weak(&lock_deferred, &next, block));
+}
+
+static void before_fork(void)
+{
+    take_lock();
+    lock_thread.forks = true;
+}
+
+static void after_fork_in_parent(void)
+{
+    lock_thread.forks = false;
+    give_lock();
+}
+
+static void after_fork_in_child(void)
+{
+    lock_thread.forks = false;
+    atomic_store(&lock, 0); /* its waiters are in the parent */
+}
+
+void lock_watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}

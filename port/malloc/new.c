@@ -1,0 +1,163 @@
+/* C++'s operators new and delete, every form up to C++17, under their mangled names (Itanium C++ ABI), so that no
+ * C++ compiler is needed, nor its library where a program has none.
+ *
+ * A request that fails calls the new-handler for as long as there is one, as [new.delete.single] says; then new throws
+ * std::bad_alloc, and its nothrow forms give NULL.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <stdlib.h>
+
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
+
+struct nothrow; /* std::nothrow_t */
+
+/* Of the C++ library, if the program has it. */
+typedef void (*new_handler)(void);
+__attribute__((weak)) new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv");
+__attribute__((weak, noreturn)) void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv");
+
+static void *allocate(size_t alignment, size_t size)
+{
+    for (;;) {
+        void *block = alignment <= ALIGNMENT ? malloc(size) : aligned_alloc(alignment, size);
+        if (LIKELY(block != NULL))
+            return block;
+        new_handler handler = get_new_handler == NULL ? NULL : get_new_handler();
+        if (handler == NULL)
+            return NULL;
+        handler();
+    }
+}
+
+static void *allocate_or_throw(size_t alignment, size_t size)
+{
+    void *block = allocate(alignment, size);
+    if (UNLIKELY(block == NULL)) {
+        if (throw_bad_alloc == NULL)
+            abort();
+        throw_bad_alloc();
+    }
+    return block;
+}
+
+#define OPERATOR(result, name, mangled, ...)                                                                           \
+    EXPORT result name(__VA_ARGS__) __asm__(mangled);                                                                  \
+    result name(__VA_ARGS__)
+
+OPERATOR(void *, new_, "_Znwm", size_t size)
+{
+    return allocate_or_throw(1, size);
+}
+
+OPERATOR(void *, new_array, "_Znam", size_t size)
+{
+    return allocate_or_throw(1, size);
+}
+
+OPERATOR(void *, new_aligned, "_ZnwmSt11align_val_t", size_t size, size_t alignment)
+{
+    return allocate_or_throw(alignment, size);
+}
+
+OPERATOR(void *, new_array_aligned, "_ZnamSt11align_val_t", size_t size, size_t alignment)
+{
+    return allocate_or_throw(alignment, size);
+}
+
+OPERATOR(void *, new_nothrow, "_ZnwmRKSt9nothrow_t", size_t size, const struct nothrow *tag)
+{
+    (void)tag;
+    return allocate(1, size);
+}
+
+OPERATOR(void *, new_array_nothrow, "_ZnamRKSt9nothrow_t", size_t size, const struct nothrow *tag)
+{
+    (void)tag;
+    return allocate(1, size);
+}
+
+OPERATOR(void *, new_aligned_nothrow, "_ZnwmSt11align_val_tRKSt9nothrow_t", size_t size, size_t alignment,
+         const struct nothrow *tag)
+{
+    (void)tag;
+    return allocate(alignment, size);
+}
+
+OPERATOR(void *, new_array_aligned_nothrow, "_ZnamSt11align_val_tRKSt9nothrow_t", size_t size, size_t alignment,
+         const struct nothrow *tag)
+{
+    (void)tag;
+    return allocate(alignment, size);
+}
+
+OPERATOR(void, delete_, "_ZdlPv", void *block)
+{
+    free(block);
+}
+
+OPERATOR(void, delete_array, "_ZdaPv", void *block)
+{
+    free(block);
+}
+
+OPERATOR(void, delete_sized, "_ZdlPvm", void *block, size_t size)
+{
+    free_sized(block, size);
+}
+
+OPERATOR(void, delete_array_sized, "_ZdaPvm", void *block, size_t size)
+{
+    free_sized(block, size);
+}
+
+OPERATOR(void, delete_aligned, "_ZdlPvSt11align_val_t", void *block, size_t alignment)
+{
+    (void)alignment;
+    free(block);
+}
+
+OPERATOR(void, delete_array_aligned, "_ZdaPvSt11align_val_t", void *block, size_t alignment)
+{
+    (void)alignment;
+    free(block);
+}
+
+OPERATOR(void, delete_aligned_sized, "_ZdlPvmSt11align_val_t", void *block, size_t size, size_t alignment)
+{
+    free_aligned_sized(block, alignment, size);
+}
+
+OPERATOR(void, delete_array_aligned_sized, "_ZdaPvmSt11align_val_t", void *block, size_t size, size_t alignment)
+{
+    free_aligned_sized(block, alignment, size);
+}
+
+OPERATOR(void, delete_nothrow, "_ZdlPvRKSt9nothrow_t", void *block, const struct nothrow *tag)
+{
+    (void)tag;
+    free(block);
+}
+
+OPERATOR(void, delete_array_nothrow, "_ZdaPvRKSt9nothrow_t", void *block, const struct nothrow *tag)
+{
+    (void)tag;
+    free(block);
+}
+
+OPERATOR(void, delete_aligned_nothrow, "_ZdlPvSt11align_val_tRKSt9nothrow_t", void *block, size_t alignment,
+         const struct nothrow *tag)
+{
+    (void)alignment, (void)tag;
+    free(block);
+}
+
+OPERATOR(void, delete_array_aligned_nothrow, "_ZdaPvSt11align_val_tRKSt9nothrow_t", void *block, size_t alignment,
+         const struct nothrow *tag)
+{
+    (void)alignment, (void)tag;
+    free(block);
+}

@@ -1,0 +1,56 @@
+/* Options, from environment variables. A value that makes no sense is reported once, and the default stands.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+struct options options = {.decay_ms = 1000, .map_least = (size_t)32 << 20};
+
+static void complain(const char *name, const char *value)
+{
+    struct line line = {.length = 0};
+    line_text(&line, "knoll: ");
+    line_text(&line, name);
+    line_text(&line, "=");
+    line_text(&line, value);
+    line_text(&line, " is ignored: not a number in its range");
+    line_end(&line, 2);
+}
+
+/* Reads a decimal number of at least `least` and at most `most`, if the variable is set. */
+static void read_number(const char *name, uint64_t least, uint64_t most, uint64_t *number)
+{
+    const char *value = secure_getenv(name);
+    if (value == NULL)
+        return;
+    uint64_t found = 0;
+    bool sound = *value != '\0';
+    for (const char *digit = value; *digit != '\0' && sound; digit++) {
+        sound = *digit >= '0' && *digit <= '9' && found <= most / 10;
+        found = 10 * found + (uint64_t)(*digit - '0');
+    }
+    if (sound && found >= least && found <= most)
+        *number = found;
+    else
+        complain(name, value);
+}
+
+void options_read(void)
+{
+    uint64_t stats = 0;
+    uint64_t stats_signal = 0;
+    uint64_t huge_pages = 0;
+    uint64_t map_least = options.map_least;
+    read_number("KNOLL_STATS", 0, 1, &stats);
+    read_number("KNOLL_STATS_SIGNAL", 1, (uint64_t)SIGRTMAX, &stats_signal);
+    read_number("KNOLL_THP", 0, 1, &huge_pages);
+    read_number("KNOLL_DECAY_MS", 0, (uint64_t)1 << 40, &options.decay_ms);
+    read_number("KNOLL_MAP_BYTES", (uint64_t)64 << 10, (uint64_t)1 << 32, &map_least);
+    options.stats = stats != 0;
+    options.stats_signal = (int)stats_signal;
+    options.huge_pages = huge_pages != 0;
+    options.map_least = (size_t)map_least;
+}

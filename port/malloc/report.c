@@ -1,0 +1,111 @@
+/* What the library prints, to a file descriptor and without allocating.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void line_text(struct line *line, const char *text)
+{
+    while (*text != '\0' && line->length < sizeof line->text - 1)
+        line->text[line->length++] = *text++;
+}
+
+void line_number(struct line *line, uint64_t number, int width)
+{
+    char digits[24];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    while (width-- > count)
+        line_text(line, " ");
+    while (count > 0)
+        line_text(line, (char[]){digits[--count], '\0'});
+}
+
+void line_address(struct line *line, const void *address)
+{
+    line_text(line, "0x");
+    int shift = 4 * (int)(2 * sizeof address - 1);
+    while (shift > 0 && ((uintptr_t)address >> shift & 15) == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        line_text(line, (char[]){"0123456789abcdef"[(uintptr_t)address >> shift & 15], '\0'});
+}
+
+void line_end(struct line *line, int file)
+{
+    int error = errno;
+    line->text[line->length++] = '\n';
+    for (size_t written = 0; written < line->length;) {
+        ssize_t more = write(file, line->text + written, line->length - written);
+        if (more < 0 && errno != EINTR)
+            break;
+        written += more < 0 ? 0 : (size_t)more;
+    }
+    line->length = 0;
+    errno = error;
+}
+
+void report_fault(const char *what, const void *address)
+{
+    struct line line = {.length = 0};
+    line_text(&line, "knoll: ");
+    line_text(&line, what);
+    line_text(&line, ": ");
+    line_address(&line, address);
+    line_end(&line, 2);
+    abort();
+}
+
+static void print_total(int file, const char *name, uint64_t number)
+{
+    struct line line = {.length = 0};
+    line_text(&line, "  ");
+    line_text(&line, name);
+    while (line.length < 28)
+        line_text(&line, " ");
+    line_number(&line, number, 16);
+    line_end(&line, file);
+}
+
+static void print_class(int file, const struct knoll_class_stats *size_class)
+{
+    struct line line = {.length = 0};
+    line_number(&line, size_class->block_size, 10);
+    line_number(&line, size_class->slabs, 12);
+    line_number(&line, size_class->total_blocks, 12);
+    line_number(&line, size_class->used_blocks, 12);
+    line_number(&line, size_class->used_blocks * size_class->block_size, 16);
+    line_end(&line, file);
+}
+
+void report_stats(int file)
+{
+    struct heaps_totals totals;
+    struct line line = {.length = 0};
+    heaps_totals(&totals);
+    const struct knoll_stats *stats = &totals.stats;
+    line_text(&line, "knoll " KNOLL_VERSION ", process ");
+    line_number(&line, (uint64_t)getpid(), 0);
+    line_end(&line, file);
+    print_total(file, "bytes used", stats->used_bytes + totals.mapped_bytes);
+    print_total(file, "bytes used at most", stats->peak_used_bytes);
+    print_total(file, "bytes reserved", totals.reserved_bytes);
+    print_total(file, "spans", stats->regions);
+    print_total(file, "allocations", stats->allocations);
+    print_total(file, "frees", stats->frees);
+    print_total(file, "large runs", stats->large_blocks);
+    print_total(file, "their bytes", stats->large_bytes);
+    print_total(file, "mapped blocks", totals.mapped_blocks);
+    print_total(file, "their bytes", totals.mapped_bytes);
+    line_text(&line, "     block       slabs      blocks        used      bytes used");
+    line_end(&line, file);
+    for (size_t i = 0; i < stats->class_count; i++)
+        if (stats->size_class[i].slabs != 0)
+            print_class(file, &stats->size_class[i]);
+}

@@ -1,0 +1,455 @@
+/* What C, POSIX, and glibc's manual say of each function. Linked with the library, and once statically.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
+
+#define MIB(n) ((size_t)(n) << 20)
+
+/* Sizes that the compiler must not know. */
+static volatile size_t too_large = SIZE_MAX;
+static void *volatile sink;
+
+/* What is resident when nothing is that the heap could do without. */
+static size_t resident_bytes(void);
+
+static size_t resident_bytes_trimmed(void)
+{
+    malloc_trim(0);
+    return resident_bytes();
+}
+
+static size_t resident_bytes(void)
+{
+    unsigned long whole, resident;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &whole, &resident), 2);
+    fclose(file);
+    return resident * 4096;
+}
+
+static void fill(unsigned char *block, size_t size, unsigned seed)
+{
+    for (size_t i = 0; i < size; i++)
+        block[i] = (unsigned char)(seed + i * 7);
+}
+
+static bool filled(const unsigned char *block, size_t size, unsigned seed)
+{
+    for (size_t i = 0; i < size; i++)
+        if (block[i] != (unsigned char)(seed + i * 7))
+            return false;
+    return true;
+}
+
+static void every_size(void **state)
+{
+    static unsigned char *blocks[6000];
+    (void)state;
+    for (size_t size = 0; size < 6000; size++) {
+        blocks[size] = malloc(size);
+        assert_non_null(blocks[size]);
+        assert_int_equal((uintptr_t)blocks[size] % 16, 0);
+        assert_true(malloc_usable_size(blocks[size]) >= size);
+        fill(blocks[size], size, (unsigned)size);
+    }
+    for (size_t size = 0; size < 6000; size++) {
+        assert_true(filled(blocks[size], size, (unsigned)size));
+        free(blocks[size]);
+    }
+    assert_int_equal(malloc_usable_size(NULL), 0);
+    free(NULL);
+}
+
+static void cleared(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < MIB(100); size = size * 3 + 1) {
+        unsigned char *dirty = malloc(size);
+        assert_non_null(dirty);
+        memset(dirty, 0xFF, size < MIB(4) ? size : MIB(4));
+        free(dirty);
+        unsigned char *clean = calloc(1, size);
+        assert_non_null(clean);
+        for (size_t i = 0; i < size; i += 1 + size / 5000)
+            assert_int_equal(clean[i], 0);
+        free(clean);
+    }
+}
+
+static void expect_no_memory(const void *block)
+{
+    assert_null(block);
+    assert_int_equal(errno, ENOMEM);
+    errno = 0;
+}
+
+static void too_much(void **state)
+{
+    (void)state;
+    void *volatile kept = malloc(100);
+    errno = 0;
+    expect_no_memory(malloc(too_large));
+    expect_no_memory(malloc(too_large / 2 + 1));
+    expect_no_memory(malloc(too_large / 2 - 4096)); /* more than there is address space */
+    expect_no_memory(calloc(too_large / 8, 16));
+    expect_no_memory(calloc(too_large / 16, 16));
+    expect_no_memory(realloc(kept, too_large));
+    expect_no_memory(reallocarray(kept, too_large / 8, 16));
+    expect_no_memory(aligned_alloc(64, too_large));
+    expect_no_memory(aligned_alloc(too_large / 2 + 1, 1));
+    expect_no_memory(memalign(64, too_large));
+    expect_no_memory(valloc(too_large));
+    expect_no_memory(pvalloc(too_large));
+    free(kept);
+}
+
+static void alignments(void **state)
+{
+    (void)state;
+    for (size_t alignment = 1; alignment <= MIB(128); alignment *= 2) {
+        for (size_t size = 1; size <= 200000; size = size * 7 + 3) {
+            unsigned char *block = aligned_alloc(alignment, size);
+            assert_non_null(block);
+            assert_int_equal((uintptr_t)block % alignment, 0);
+            assert_true(malloc_usable_size(block) >= size);
+            fill(block, size, 1);
+            block = realloc(block, size + 5000);
+            assert_true(filled(block, size, 1));
+            free(block);
+        }
+    }
+    errno = 0;
+    assert_null(aligned_alloc(24, 100));
+    assert_int_equal(errno, EINVAL);
+    assert_null(aligned_alloc(too_large + 1, 100));
+    void *block = sink;
+    errno = 0;
+    assert_int_equal(posix_memalign(&block, 3, 8), EINVAL);
+    assert_int_equal(posix_memalign(&block, sizeof(void *) / 2, 8), EINVAL);
+    assert_int_equal(posix_memalign(&block, 0, 8), EINVAL);
+    assert_int_equal(posix_memalign(&block, 64, too_large), ENOMEM);
+    assert_ptr_equal(block, sink);
+    assert_int_equal(errno, 0); /* which it does not set */
+    assert_int_equal(posix_memalign(&block, 256, 8), 0);
+    assert_int_equal((uintptr_t)block % 256, 0);
+    free(block);
+    block = memalign(24, 8); /* rounded up */
+    assert_int_equal((uintptr_t)block % 32, 0);
+    free(block);
+    block = valloc(10);
+    assert_int_equal((uintptr_t)block % 4096, 0);
+    free(block);
+    block = pvalloc(4097);
+    assert_true((uintptr_t)block % 4096 == 0 && malloc_usable_size(block) >= 8192);
+    free(block);
+}
+
+/* Through slabs, runs and mappings, up and down. */
+static void resizing(void **state)
+{
+    (void)state;
+    unsigned char *block = realloc(NULL, 10);
+    size_t size = 10;
+    fill(block, size, 3);
+    for (unsigned step = 0; step < 60; step++) {
+        size_t wanted = step % 30 < 15 ? size * 3 : size / 3;
+        block = realloc(block, wanted);
+        assert_non_null(block);
+        assert_true(malloc_usable_size(block) >= wanted);
+        assert_true(filled(block, size < wanted ? size : wanted, 3));
+        fill(block, wanted, 3);
+        size = wanted;
+        if (step % 15 == 14) /* 10 * 3^15 is 143 MiB */
+            size = malloc_usable_size(block) < size ? 0 : size;
+    }
+    sink = realloc(block, 0);
+    assert_null(sink);
+    block = reallocarray(NULL, 100, 10);
+    assert_true(malloc_usable_size(block) >= 1000);
+    free(block);
+}
+
+static void errno_survives(void **state)
+{
+    (void)state;
+    void *blocks[] = {malloc(10), malloc(100000), malloc(MIB(100))};
+    for (size_t i = 0; i < 3; i++) {
+        errno = 77;
+        free(blocks[i]);
+        assert_int_equal(errno, 77);
+    }
+}
+
+static void sized(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < MIB(80); size = size * 2 + 1) {
+        free_sized(malloc(size), size);
+        free_aligned_sized(aligned_alloc(64, size), 64, size);
+        free_aligned_sized(aligned_alloc(8192, size), 8192, size);
+    }
+    free_sized(NULL, 10);
+    free_aligned_sized(NULL, 64, 10);
+}
+
+/* ---- Misuse: a line that says what and where, and abort ---- */
+
+static void free_twice(void)
+{
+    void *volatile block = malloc(100);
+    free(block);
+    free(block);
+}
+
+static void free_run_twice(void)
+{
+    void *volatile block = malloc(100000);
+    free(block);
+    free(block);
+}
+
+static void free_mapping_twice(void)
+{
+    void *volatile block = malloc(MIB(64));
+    free(block);
+    free(block);
+}
+
+static void free_inside(void)
+{
+    unsigned char *volatile block = malloc(100);
+    free(block + 16);
+}
+
+static void free_inside_run(void)
+{
+    unsigned char *volatile block = malloc(100000);
+    free(block + 4096);
+}
+
+static void free_foreign(void)
+{
+    char here;
+    char *volatile block = &here;
+    free(block);
+}
+
+static void free_as_other_size(void)
+{
+    free_sized(malloc(100), 1000);
+}
+
+static void free_mapping_as_other_size(void)
+{
+    free_sized(malloc(MIB(64)), MIB(32));
+}
+
+static void resize_freed(void)
+{
+    void *volatile block = malloc(100);
+    free(block);
+    sink = realloc(block, 200);
+}
+
+static void expect_abort(void (*misuse)(void), const char *message)
+{
+    int ends[2];
+    char text[256] = {0};
+    int status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        dup2(ends[1], 2);
+        misuse();
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t length = 0;
+    for (ssize_t more; (more = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)more;
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_memory_equal(text, message, strlen(message));
+    assert_int_equal(text[length - 1], '\n');
+}
+
+static void misuse(void **state)
+{
+    (void)state;
+    expect_abort(free_twice, "knoll: block freed twice: 0x");
+    expect_abort(free_run_twice, "knoll: block freed twice: 0x");
+    expect_abort(free_mapping_twice, "knoll: address outside of the heap: 0x");
+    expect_abort(free_inside, "knoll: address inside a block: 0x");
+    expect_abort(free_inside_run, "knoll: address inside a block: 0x");
+    expect_abort(free_foreign, "knoll: address outside of the heap: 0x");
+    expect_abort(free_as_other_size, "knoll: size or alignment is not the block's: 0x");
+    expect_abort(free_mapping_as_other_size, "knoll: size or alignment is not the block's: 0x");
+    expect_abort(resize_freed, "knoll: block freed twice: 0x");
+}
+
+/* ---- What goes back to the kernel ---- */
+
+static void trimming(void **state)
+{
+    static unsigned char *blocks[64];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    for (size_t i = 0; i < 64; i++) {
+        blocks[i] = malloc(MIB(1));
+        memset(blocks[i], 1, MIB(1));
+    }
+    assert_true(resident_bytes() >= before + MIB(60));
+    for (size_t i = 0; i < 64; i++)
+        free(blocks[i]);
+    assert_int_equal(malloc_trim(0), 1);
+    assert_true(resident_bytes() <= before + MIB(2));
+}
+
+/* KNOLL_DECAY_MS=0 in the environment: what is free goes back when a MiB was freed. */
+static void decay(void **state)
+{
+    static unsigned char *blocks[640];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    for (size_t i = 0; i < 640; i++) {
+        blocks[i] = malloc(100000);
+        memset(blocks[i], 1, 100000);
+    }
+    for (size_t i = 0; i < 640; i++)
+        free(blocks[i]);
+    assert_true(resident_bytes() <= before + MIB(3));
+}
+
+static void mappings(void **state)
+{
+    static unsigned char *blocks[600];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    for (size_t i = 0; i < 600; i++) { /* so many that their table grows */
+        blocks[i] = malloc(MIB(32) + i);
+        assert_non_null(blocks[i]);
+        blocks[i][MIB(32) - 1] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < 600; i += 2)
+        free(blocks[i]);
+    for (size_t i = 1; i < 600; i += 2) {
+        assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
+        blocks[i] = realloc(blocks[i], MIB(40));
+        assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
+        free(blocks[i]);
+    }
+    assert_true(resident_bytes() <= before + MIB(2));
+}
+
+/* More than the first span, with KNOLL_MAP_BYTES such that these blocks are not mapped by themselves. */
+static void spans(void **state)
+{
+    unsigned char *blocks[12];
+    size_t reserved = mallinfo2().arena;
+    (void)state;
+    for (size_t i = 0; i < 12; i++) {
+        blocks[i] = malloc(MIB(1000));
+        assert_non_null(blocks[i]);
+        blocks[i][MIB(1000) - 1] = (unsigned char)i;
+    }
+    assert_true(mallinfo2().arena > reserved);
+    for (size_t i = 0; i < 12; i++) {
+        assert_int_equal(blocks[i][MIB(1000) - 1], i);
+        free(blocks[i]);
+    }
+}
+
+/* ---- What is told ---- */
+
+static void numbers(void **state)
+{
+    (void)state;
+    size_t used = mallinfo2().uordblks;
+    void *block = malloc(1000);
+    assert_int_equal(mallinfo2().uordblks, used + malloc_usable_size(block));
+    free(block);
+    assert_int_equal(mallinfo2().uordblks, used);
+    void *mapping = malloc(MIB(64));
+    assert_int_equal(mallinfo2().hblks, 1);
+    assert_int_equal(mallinfo2().hblkhd, MIB(64));
+    free(mapping);
+    assert_int_equal(mallinfo2().hblks, 0);
+    char *text = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&text, &length);
+    assert_int_equal(malloc_info(0, stream), 0);
+    fclose(stream);
+    assert_memory_equal(text, "<malloc version=\"knoll-", 23);
+    assert_memory_equal(text + length - 10, "</malloc>\n", 10);
+    free(text);
+    errno = 0;
+    assert_int_equal(malloc_info(1, stdout), -1);
+    assert_int_equal(errno, EINVAL);
+}
+
+/* A child with little address space, whose heap has to do with a smaller span. */
+static void little_address_space(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        static char *arguments[] = {"/proc/self/exe", "little", NULL};
+        struct rlimit limit = {MIB(200), MIB(200)};
+        if (setrlimit(RLIMIT_AS, &limit) == 0)
+            execv(arguments[0], arguments);
+        _exit(3);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int use_little(void)
+{
+    size_t bytes = 0;
+    for (unsigned char *block; (block = malloc(100000)) != NULL; bytes += 100000)
+        memset(block, 1, 100000);
+    return bytes < MIB(100) || errno != ENOMEM;
+}
+
+int main(int count, char **arguments)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size), cmocka_unit_test(cleared),  cmocka_unit_test(too_much),
+        cmocka_unit_test(alignments), cmocka_unit_test(resizing), cmocka_unit_test(errno_survives),
+        cmocka_unit_test(sized),      cmocka_unit_test(misuse),   cmocka_unit_test(trimming),
+        cmocka_unit_test(mappings),   cmocka_unit_test(numbers),  cmocka_unit_test(little_address_space),
+    };
+    static const struct CMUnitTest tests_with_options[] = {
+        cmocka_unit_test(spans),      cmocka_unit_test(decay),    cmocka_unit_test(every_size),
+        cmocka_unit_test(alignments), cmocka_unit_test(resizing), cmocka_unit_test(trimming),
+    };
+    if (count > 1 && strcmp(arguments[1], "little") == 0)
+        return use_little();
+    if (getenv("KNOLL_MAP_BYTES") != NULL)
+        return cmocka_run_group_tests(tests_with_options, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
