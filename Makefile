@@ -1,7 +1,7 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick bench benchmarks format footprint clean
+.PHONY: help run test quick bench benchmarks malloc programs format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -11,6 +11,8 @@ help:
 	@echo 'make quick      the tests on this machine only (a minute)'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
+	@echo 'make malloc     build libknoll-malloc.so and .a, which stand in for a Linux program'"'"'s malloc'
+	@echo 'make programs   run real programs under it and compare what they print; PROGRAMS="--all" adds the long ones'
 	@echo 'make format     lay out the sources with clang-format'
 	@echo 'make footprint  measure code size and stack, and update docs/footprint.md'
 	@echo 'make clean      remove build/'
@@ -29,6 +31,14 @@ bench:
 
 benchmarks:
 	@bench/document
+
+malloc:
+	@tools/packages build
+	@cmake -S . -B build/malloc -DKNOLL_MALLOC=ON -DCMAKE_BUILD_TYPE=Release -DKNOLL_TESTS=OFF >/dev/null
+	@cmake --build build/malloc --target knoll-malloc knoll-malloc-static
+
+programs:
+	@tools/programs $(PROGRAMS)
 
 format:
 	@tools/packages test

@@ -168,6 +168,9 @@ static void regions_by_address(void **state)
                 last = items[item].start;
                 expect_item(item + 1, KNOLL_ITEM_TABLES, last);
                 regions++;
+                const unsigned char *end = (const unsigned char *)items[item].start + items[item].size;
+                assert_true(knoll_owns(&heap, items[item].start) == 1 && knoll_owns(&heap, end - 1) == 1);
+                assert_int_equal(knoll_owns(&heap, end), 0); /* 8 KiB are between any two */
             }
             found |= items[item].kind == KNOLL_ITEM_BLOCK && items[item].start == block;
         }
@@ -250,6 +253,7 @@ static void the_free_runs(void **state)
     assert_int_equal(knoll_walk_free(&heap, SIZE_MAX, see_free, &all), 0);
     assert_int_equal(all.count, 0);
     memset(&heap, 0, sizeof heap); /* a heap without memory */
+    assert_int_equal(knoll_owns(&heap, arena), 0);
     assert_int_equal(knoll_walk_free(&heap, 0, see_free, &all), 0);
 }
 

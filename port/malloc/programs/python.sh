@@ -13,4 +13,4 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 print(sorted(results.items()))
 SOURCE
-PYTHONMALLOC=malloc $UNDER python3 -S test.py
+PYTHONMALLOC=malloc $UNDER /usr/bin/python3 -S test.py
