@@ -171,6 +171,21 @@ void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size
     return take_slowly(heap, alignment, size);
 }
 
+size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, void **blocks)
+{
+    size_t taken = 0;
+    if (size <= KNOLL_SLAB_MAXIMUM) {
+        size_t size_class = class_for_size(size);
+        while (taken < count && (blocks[taken] = slab_take(heap, size_class)) != NULL) /* at most count rounds */
+            taken++;
+        heap->allocations += taken;
+        account_used(heap, taken * class_size(size_class));
+    }
+    while (taken < count && (blocks[taken] = knoll_malloc(heap, size)) != NULL) /* at most count rounds */
+        taken++;
+    return taken;
+}
+
 void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
 {
     size_t bytes;
@@ -229,6 +244,12 @@ void knoll_free(struct knoll_heap *heap, void *block)
         }
     }
     free_slowly(heap, block);
+}
+
+void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        knoll_free(heap, blocks[i]);
 }
 
 void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)

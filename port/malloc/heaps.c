@@ -12,6 +12,8 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include "region.h"
+
 #include <errno.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -28,6 +30,9 @@ static size_t heaps;
 static size_t reserved;
 static size_t not_looked_at;                   /* bytes freed in runs since the clock was looked at */
 static uint64_t first_freed = NOTHING_TO_GIVE; /* when the oldest bytes that may be given back were freed */
+
+static const struct knoll_region no_region = {.count = 0};
+const struct knoll_region *heaps_region = &no_region;
 
 static void fault(struct knoll_heap *of, enum knoll_fault kind, const void *address)
 {
@@ -57,6 +62,7 @@ static bool add_span(void *span, size_t size)
     if (heaps == HEAPS_MOST || knoll_init(&heap[heaps], span, size) != KNOLL_OK)
         return false;
     knoll_set_fault_handler(&heap[heaps++], fault);
+    heaps_region = heap[0].region[0];
     return true;
 }
 
@@ -157,6 +163,33 @@ void *heaps_allocate(size_t alignment, size_t size)
     if (UNLIKELY(size >= options.map_least || alignment >= options.map_least))
         return mapping_make(alignment, size);
     return from_heaps(alignment, size);
+}
+
+size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
+{
+    if (UNLIKELY(heaps == 0) && !grow())
+        return 0;
+    for (;;) {
+        for (size_t i = heaps; i-- > 0;) {
+            size_t taken = knoll_malloc_batch(&heap[i], size, count, blocks);
+            if (LIKELY(taken != 0))
+                return taken;
+        }
+        if (!grow())
+            return 0;
+    }
+}
+
+void heaps_free_batch(void *const *blocks, size_t count)
+{
+    if (LIKELY(heaps == 1)) {
+        size_t used = knoll_used_bytes(&heap[0]);
+        knoll_free_batch(&heap[0], blocks, count);
+        count_freed(used - knoll_used_bytes(&heap[0]));
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        heaps_free(blocks[i]);
 }
 
 void *heaps_allocate_zeroed(size_t size)

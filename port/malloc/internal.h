@@ -1,6 +1,7 @@
 /* libknoll-malloc: what its files share.
  *
  *     malloc.c, new.c     the entry points: C, POSIX, glibc; C++
+ *     cache.c             each thread's free blocks, taken and given without the lock
  *     heaps.c             blocks: of knoll heaps over reserved spans, or mapped directly
  *     mappings.c          the blocks that are mapped directly
  *     lock.c              one lock over all, fork, and what a signal handler may do meanwhile
@@ -61,11 +62,13 @@ _Noreturn void report_fault(const char *what, const void *address);
 
 /* ---- lock.c ---- */
 
-/* What the lock knows of this thread. */
+/* What is known of this thread. */
 struct lock_thread {
     bool inside;   /* it is in a heap */
     bool has_lock; /* and has taken the lock for that */
     bool forks;    /* it has taken the lock around fork */
+    bool is_over;  /* it may have no cache any more */
+    struct cache *cache;
 };
 
 extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
@@ -108,6 +111,8 @@ void lock_watch_forks(void);
 /* ---- heaps.c: all of these between lock_enter and lock_leave ---- */
 
 void *heaps_allocate(size_t alignment, size_t size);
+size_t heaps_allocate_batch(size_t size, size_t count, void **blocks);
+void heaps_free_batch(void *const *blocks, size_t count);
 void *heaps_allocate_zeroed(size_t size);
 void *heaps_resize(void *block, size_t size);
 void heaps_free(void *block);
@@ -121,10 +126,14 @@ struct heaps_totals {
     struct knoll_stats stats; /* the sum over all heaps; largest_block is the greatest */
     size_t heaps;
     size_t mapped_blocks, mapped_bytes; /* of blocks that are mapped directly */
+    size_t cached_blocks, cached_bytes; /* in threads' caches: the heaps hold them to be used */
     size_t reserved_bytes;              /* of address space */
 };
 
 void heaps_totals(struct heaps_totals *totals);
+
+/* The region that nearly all blocks are in; one without units before there is a heap. */
+extern const struct knoll_region *heaps_region;
 
 /* ---- mappings.c ---- */
 

@@ -5,13 +5,14 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "cache.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What C23 adds, and what <stdlib.h> has only by other names. */
 void free_sized(void *block, size_t size);
@@ -68,19 +69,83 @@ static void *allocate(size_t alignment, size_t size)
     return block;
 }
 
+/* Whether this thread has a cache, or could be given one. */
+static bool has_cache(void)
+{
+    if (lock_thread.cache == NULL && !lock_thread.is_over && !lock_thread.inside)
+        cache_make();
+    return lock_thread.cache != NULL;
+}
+
+static __attribute__((noinline)) void *malloc_slowly(size_t size)
+{
+    if (size > CACHE_MOST || !has_cache())
+        return or_no_memory(allocate(1, size));
+    if (!lock_enter())
+        return or_no_memory(NULL);
+    size_t bin = bin_for_size(size);
+    void *block = cache_take(lock_thread.cache, bin); /* it may come from a thread that ended */
+    if (block == NULL)
+        block = cache_refill(lock_thread.cache, bin);
+    lock_leave();
+    return or_no_memory(block);
+}
+
 EXPORT void *malloc(size_t size)
 {
-    return or_no_memory(allocate(1, size));
+    struct cache *cache = lock_thread.cache;
+    if (LIKELY(size <= CACHE_MOST && cache != NULL && !lock_thread.inside)) {
+        lock_thread.inside = true;
+        atomic_signal_fence(memory_order_seq_cst);
+        void *block = cache_take(cache, bin_for_size(size));
+        atomic_signal_fence(memory_order_seq_cst);
+        lock_thread.inside = false;
+        if (LIKELY(block != NULL))
+            return block;
+    }
+    return malloc_slowly(size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX || !lock_enter())
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)
+        return or_no_memory(NULL);
+    if (bytes <= CACHE_MOST) {
+        void *block = malloc(bytes);
+        return block == NULL ? NULL : memset(block, 0, bytes);
+    }
+    if (!lock_enter())
         return or_no_memory(NULL);
     void *block = heaps_allocate_zeroed(bytes);
     lock_leave();
     return or_no_memory(block);
+}
+
+/* Ends the program if the block waits in a cache: then it has been freed. With the lock. */
+static void expect_not_cached(const void *block, size_t bin)
+{
+    if (bin != NO_BIN && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
+        report_fault(knoll_fault_name(KNOLL_FAULT_DOUBLE_FREE), block);
+}
+
+/* Where the heap may be able to change the block's size in place. */
+static void *realloc_in_heap(void *block, size_t size)
+{
+    if (size > PTRDIFF_MAX || !lock_enter())
+        return or_no_memory(NULL);
+    expect_not_cached(block, bin_of_block(heaps_region, block));
+    void *resized = heaps_resize(block, size);
+    lock_leave();
+    return or_no_memory(resized);
+}
+
+/* Whether this is a block of a slab that was never asked for more alignment than all blocks have, and is not cached. */
+static bool is_plain(const void *block, size_t bin)
+{
+    struct slab_place place;
+    return bin < KNOLL_CLASS_COUNT && ((const uint64_t *)block)[1] != cache_secret &&
+           slab_find(heaps_region, block, &place) && slab_alignment(place.slab) <= ALIGNMENT;
 }
 
 EXPORT void *realloc(void *block, size_t size)
@@ -91,11 +156,17 @@ EXPORT void *realloc(void *block, size_t size)
         free(block);
         return NULL;
     }
-    if (size > PTRDIFF_MAX || !lock_enter())
-        return or_no_memory(NULL);
-    void *resized = heaps_resize(block, size);
-    lock_leave();
-    return or_no_memory(resized);
+    size_t bin = bin_of_block(heaps_region, block);
+    if (size > CACHE_MOST || !is_plain(block, bin))
+        return realloc_in_heap(block, size);
+    if (bin_for_size(size) == bin)
+        return block;
+    void *moved = malloc(size);
+    if (moved == NULL)
+        return size <= bin_bytes(bin) ? block : NULL;
+    memcpy(moved, block, size < bin_bytes(bin) ? size : bin_bytes(bin));
+    free(block);
+    return moved;
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size)
@@ -104,11 +175,6 @@ EXPORT void *reallocarray(void *block, size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes))
         return or_no_memory(NULL);
     return realloc(block, bytes);
-}
-
-static bool is_power_of_two(size_t number)
-{
-    return number != 0 && (number & (number - 1)) == 0;
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
@@ -157,26 +223,57 @@ EXPORT void *pvalloc(size_t size)
 
 /* ---- Freeing ---- */
 
-EXPORT void free(void *block)
+/* Gives the block back to its bin in this thread's cache; false if there is no room, or something to be looked at. */
+static inline bool give_to_cache(void *block, size_t wanted_bin)
 {
-    if (block == NULL)
-        return;
+    struct cache *cache = lock_thread.cache;
+    if (UNLIKELY(cache == NULL || lock_thread.inside))
+        return false;
+    lock_thread.inside = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    size_t bin = bin_of_block(heaps_region, block);
+    bool given = LIKELY(bin != NO_BIN) && (wanted_bin == NO_BIN || wanted_bin == bin) && cache_give(cache, bin, block);
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_thread.inside = false;
+    return given;
+}
+
+static __attribute__((noinline)) void free_slowly(void *block)
+{
+    bool may_be_cached = has_cache();
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
     }
-    heaps_free(block);
+    size_t bin = bin_of_block(heaps_region, block);
+    expect_not_cached(block, bin);
+    struct cache *cache = lock_thread.cache;
+    if (may_be_cached && bin != NO_BIN && cache->bin[bin].most != 0) {
+        if (cache->bin[bin].count == cache->bin[bin].most)
+            cache_flush(cache, bin);
+        ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
+        cache_give(cache, bin, block);
+    } else {
+        heaps_free(block);
+    }
     lock_leave();
+}
+
+EXPORT void free(void *block)
+{
+    if (LIKELY(block != NULL) && UNLIKELY(!give_to_cache(block, NO_BIN)))
+        free_slowly(block);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    if (block == NULL)
+    if (block == NULL || (alignment <= ALIGNMENT && size <= CACHE_MOST && give_to_cache(block, bin_for_size(size))))
         return;
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
     }
+    expect_not_cached(block, bin_of_block(heaps_region, block));
     heaps_free_sized(block, alignment, size);
     lock_leave();
 }
@@ -202,6 +299,7 @@ EXPORT int malloc_trim(size_t keep)
     (void)keep; /* of no use: nothing needs to be kept for the next block to be had */
     if (!lock_enter())
         return 0;
+    cache_drain();
     size_t given = heaps_trim();
     lock_leave();
     return given > 0;
@@ -213,7 +311,7 @@ EXPORT struct mallinfo2 mallinfo2(void)
     struct mallinfo2 info = {0};
     if (!lock_enter())
         return info;
-    heaps_totals(&totals);
+    cache_heaps_totals(&totals);
     lock_leave();
     info.arena = totals.reserved_bytes;
     info.hblks = totals.mapped_blocks;
@@ -241,7 +339,7 @@ EXPORT int malloc_info(int flags, FILE *stream)
     }
     if (!lock_enter())
         return -1;
-    heaps_totals(&totals);
+    cache_heaps_totals(&totals);
     lock_leave(); /* because stdio may allocate */
     const struct knoll_stats *stats = &totals.stats;
     fprintf(stream, "<malloc version=\"knoll-" KNOLL_VERSION "\">\n<sizes>\n");

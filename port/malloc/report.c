@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "cache.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -88,13 +88,14 @@ void report_stats(int file)
 {
     struct heaps_totals totals;
     struct line line = {.length = 0};
-    heaps_totals(&totals);
+    cache_heaps_totals(&totals);
     const struct knoll_stats *stats = &totals.stats;
     line_text(&line, "knoll " KNOLL_VERSION ", process ");
     line_number(&line, (uint64_t)getpid(), 0);
     line_end(&line, file);
     print_total(file, "bytes used", stats->used_bytes + totals.mapped_bytes);
     print_total(file, "bytes used at most", stats->peak_used_bytes);
+    print_total(file, "bytes in threads' caches", totals.cached_bytes);
     print_total(file, "bytes reserved", totals.reserved_bytes);
     print_total(file, "spans", stats->regions);
     print_total(file, "allocations", stats->allocations);

@@ -1,0 +1,116 @@
+/* Each thread's cache of free blocks: what malloc and free do in most cases, without a lock.
+ *
+ * A cache has a bin for each class of slabs, and one for each length of run up to CACHE_UNITS; a bin is an array of
+ * blocks, the last one in is the first out. To the heap a block in a bin is held. That it is not held by the program is
+ * noted in the block itself: its second word is a secret that no program knows, for as long as it is in a bin. So a
+ * block that is freed and has the secret is looked for in all caches, and is being freed twice if it is found.
+ *
+ * All else about an address that is freed the heap's tables tell, which are read without the lock: that a block starts
+ * there and is held, and its size, do not change as long as the program does hold it. What does not look right is left
+ * to the heap to judge, with the lock.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_MALLOC_CACHE_H
+#define KNOLL_MALLOC_CACHE_H
+
+#include "internal.h"
+
+#include "large.h"
+#include "slab.h"
+
+#define CACHE_UNITS 32 /* the longest runs that are cached */
+#define CACHE_MOST  (CACHE_UNITS * UNIT)
+#define CACHE_BINS  (KNOLL_CLASS_COUNT + CACHE_UNITS + 1)
+#define BIN_MOST    64 /* blocks */
+#define NO_BIN      CACHE_BINS
+
+struct bin {
+    uint32_t count;
+    uint32_t most; /* 0 if nothing is cached in it */
+    void *block[BIN_MOST];
+};
+
+struct cache {
+    struct cache *next; /* all caches */
+    struct cache *next_idle;
+    struct bin bin[CACHE_BINS];
+};
+
+extern uint64_t cache_secret;
+
+/* The bin that serves a request of up to CACHE_MOST bytes. */
+static inline size_t bin_for_size(size_t size)
+{
+    if (LIKELY(size <= KNOLL_SLAB_MAXIMUM))
+        return class_for_size(size);
+    return KNOLL_CLASS_COUNT + ((size + UNIT - 1) >> KNOLL_UNIT_SHIFT);
+}
+
+static inline size_t bin_bytes(size_t bin)
+{
+    return bin < KNOLL_CLASS_COUNT ? class_size(bin) : (bin - KNOLL_CLASS_COUNT) * UNIT;
+}
+
+/* The bin for the block that the program holds at this address of the first region; NO_BIN if that is not so, or is to
+ * be looked at by the heap. */
+static inline size_t bin_of_block(const struct knoll_region *region, const void *block)
+{
+    struct slab_place place;
+    if (!region_holds(region, block))
+        return NO_BIN;
+    if (LIKELY(slab_find(region, block, &place)))
+        return slab_holds(&place) ? place.shape->size_class : NO_BIN;
+    if (!large_starts(region, block))
+        return NO_BIN;
+    const uint32_t *run = region_entry(region, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT));
+    bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
+    return is_plain && large_length(run) <= CACHE_UNITS ? KNOLL_CLASS_COUNT + large_length(run) : NO_BIN;
+}
+
+static inline void *cache_take(struct cache *cache, size_t bin)
+{
+    struct bin *from = &cache->bin[bin];
+    uint32_t count = from->count;
+    if (UNLIKELY(count == 0))
+        return NULL;
+    uint64_t *block = from->block[count - 1];
+    from->count = count - 1;
+    block[1] = 0;
+    return block;
+}
+
+/* Whether the block was put into its bin. */
+static inline bool cache_give(struct cache *cache, size_t bin, void *block)
+{
+    struct bin *to = &cache->bin[bin];
+    uint32_t count = to->count;
+    uint64_t *words = block;
+    if (UNLIKELY(count >= to->most || words[1] == cache_secret))
+        return false;
+    words[1] = cache_secret;
+    to->block[count] = block;
+    to->count = count + 1;
+    return true;
+}
+
+/* Makes this thread's cache, if there is memory for it. Without the lock. */
+void cache_make(void);
+
+/* ---- With the lock ---- */
+
+/* Takes blocks into an empty bin; the last of them, or NULL if there is no memory. */
+void *cache_refill(struct cache *cache, size_t bin);
+
+/* Makes room in a full bin. */
+void cache_flush(struct cache *cache, size_t bin);
+
+/* Whether the block is in a bin of any thread. */
+bool cache_has(const void *block);
+
+/* Gives all blocks of this thread's cache, and of those that no thread has, back to the heap. */
+void cache_drain(void);
+
+/* The totals over all heaps, in which what is in caches is free. */
+void cache_heaps_totals(struct heaps_totals *totals);
+
+#endif
