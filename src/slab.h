@@ -179,6 +179,28 @@ static inline void *slab_take(struct knoll_heap *heap, size_t size_class)
     return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_first(heap, size_class) : block;
 }
 
+/* Takes up to `count` blocks at once from what is at hand: from the class's magazine one, or from its current slab as
+ * many as it has. Returns how many; 0 if nothing is at hand. */
+static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
+{
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    if (magazine_hints(heap, size_class) != 0 || state->current == NULL)
+        return (blocks[0] = slab_take_first(heap, size_class)) != NULL;
+    size_t size = class_size(size_class);
+    unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
+    uint64_t word = slab_word(state->current);
+    size_t taken = 0;
+    for (; word != 0 && taken < count; word &= word - 1) { /* at most 64 rounds */
+        size_t index = bits_lowest(word);
+        blocks[taken++] = start + index * size;
+        if (index >= heap->touched[size_class])
+            heap->touched[size_class] = (uint8_t)(index + 1);
+    }
+    slab_set_word(state->current, word);
+    state->used += (uint32_t)taken;
+    return taken;
+}
+
 /* Gives back a block that a caller holds, at this place: first its bit, then all that may follow. What is done between
  * need not be kept for after a call. */
 static inline uint64_t slab_give_bit(struct slab_place place)
@@ -195,6 +217,19 @@ static inline void slab_give(struct knoll_heap *heap, struct slab_place place, u
     if (!magazine_give(heap, place, block) && (place.slab[CELL_NOTES] & SLAB_LISTED) == 0 &&
         place.slab != heap->size_class[size_class].current)
         knoll_slab_list(heap, place.slab, place.number, place.shape); /* and keeps it, if it is empty */
+    else if (word == place.shape->all_free)
+        knoll_slab_keep(heap, place.number);
+}
+
+/* Gives back these blocks of the slab at once, which are held. No magazine remembers them. */
+static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t bits, uint32_t count)
+{
+    size_t size_class = place.shape->size_class;
+    uint64_t word = slab_word(place.slab) | bits;
+    slab_set_word(place.slab, word);
+    heap->size_class[size_class].used -= count;
+    if ((place.slab[CELL_NOTES] & SLAB_LISTED) == 0 && place.slab != heap->size_class[size_class].current)
+        knoll_slab_list(heap, place.slab, place.number, place.shape);
     else if (word == place.shape->all_free)
         knoll_slab_keep(heap, place.number);
 }
