@@ -157,9 +157,9 @@ void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size
  * realloc(NULL, n) is malloc(n). */
 void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size);
 
-/* Hands out up to `count` blocks of this size at once, each as by knoll_malloc, and writes them to blocks[]. Returns how
- * many; fewer only if memory does not suffice, which then counts as one failure. For caches in front of a heap, which
- * hold a lock meanwhile: a block costs half of what a knoll_malloc does. O(count). */
+/* Hands out up to `count` blocks of this size at once, each as by knoll_malloc, and writes them to blocks[]. Returns
+ * how many; fewer only if memory does not suffice, which then counts as one failure. For caches in front of a heap,
+ * which hold a lock meanwhile: a block costs half of what a knoll_malloc does. O(count). */
 size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, void **blocks);
 
 /* ---- Freeing ----
