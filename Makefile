@@ -1,7 +1,7 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick bench benchmarks malloc programs format footprint clean
+.PHONY: help run test quick bench bench-malloc benchmarks malloc programs format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -10,6 +10,7 @@ help:
 	@echo 'make test       every test, on every compiler and target (a quarter of an hour)'
 	@echo 'make quick      the tests on this machine only (a minute)'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
+	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
 	@echo 'make malloc     build libknoll-malloc.so and .a, which stand in for a Linux program'"'"'s malloc'
 	@echo 'make programs   run real programs under it and compare what they print; PROGRAMS="--all" adds the long ones'
@@ -28,6 +29,9 @@ quick:
 
 bench:
 	@tools/bench $(BENCH)
+
+bench-malloc:
+	@tools/bench-malloc $(BENCH)
 
 benchmarks:
 	@bench/document

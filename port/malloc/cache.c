@@ -17,6 +17,7 @@
 #define BIN_BYTES ((size_t)32 << 10)
 
 uint64_t cache_secret = 1;
+struct cache cache_none;
 
 static struct cache *caches; /* of all threads, and of threads that have ended */
 static struct cache *idle;   /* of those that have ended, linked by next_idle */
@@ -29,7 +30,8 @@ static void end(void *own)
     struct cache *cache = own;
     if (!lock_enter())
         return;
-    lock_thread.cache = NULL;
+    lock_thread.own = NULL;
+    lock_thread.cache = &cache_none;
     lock_thread.is_over = true;
     cache->next_idle = idle;
     idle = cache;
@@ -80,30 +82,31 @@ void cache_make(void)
         end(cache);
         return;
     }
+    lock_thread.own = cache;
     lock_thread.cache = cache;
     lock_thread.is_over = false;
 }
 
 void *cache_refill(struct cache *cache, size_t bin)
 {
-    struct bin *to = &cache->bin[bin];
+    union bin *to = &cache->bin[bin];
     uint32_t wanted = (to->most + 1) / 2;
-    size_t taken = heaps_allocate_batch(bin_bytes(bin), wanted, to->block);
+    size_t taken = heaps_allocate_batch(bin_bytes(bin), wanted, to->block + 1);
     if (taken == 0)
         return NULL;
-    for (size_t i = 0; i + 1 < taken; i++)
+    for (size_t i = 1; i < taken; i++)
         ((uint64_t *)to->block[i])[1] = cache_secret;
     to->count = (uint32_t)taken - 1;
-    return to->block[taken - 1];
+    return to->block[taken];
 }
 
-static void give_first(struct bin *from, uint32_t count)
+static void give_first(union bin *from, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 1; i <= count; i++)
         ((uint64_t *)from->block[i])[1] = 0;
-    heaps_free_batch(from->block, count);
+    heaps_free_batch(from->block + 1, count);
     from->count -= count;
-    memmove(from->block, from->block + count, from->count * sizeof from->block[0]);
+    memmove(from->block + 1, from->block + 1 + count, from->count * sizeof from->block[0]);
 }
 
 void cache_flush(struct cache *cache, size_t bin)
@@ -115,7 +118,7 @@ bool cache_has(const void *block)
 {
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next)
         for (size_t bin = 0; bin < CACHE_BINS; bin++)
-            for (uint32_t i = 0; i < cache->bin[bin].count && i < BIN_MOST; i++)
+            for (uint32_t i = 1; i <= cache->bin[bin].count && i <= BIN_MOST; i++)
                 if (cache->bin[bin].block[i] == block)
                     return true;
     return false;
@@ -130,8 +133,9 @@ static void drain(struct cache *cache)
 
 void cache_drain(void)
 {
-    if (lock_thread.cache != NULL)
-        drain(lock_thread.cache);
+    struct cache *own = cache_borrow();
+    drain(own);
+    cache_return(own);
     for (struct cache *cache = idle; cache != NULL; cache = cache->next_idle)
         drain(cache);
 }

@@ -21,22 +21,25 @@
 #define CACHE_UNITS 32 /* the longest runs that are cached */
 #define CACHE_MOST  (CACHE_UNITS * UNIT)
 #define CACHE_BINS  (KNOLL_CLASS_COUNT + CACHE_UNITS + 1)
-#define BIN_MOST    64 /* blocks */
+#define BIN_MOST    63 /* blocks: then a bin has 512 bytes */
 #define NO_BIN      CACHE_BINS
 
-struct bin {
-    uint32_t count;
-    uint32_t most; /* 0 if nothing is cached in it */
-    void *block[BIN_MOST];
+/* A stack of blocks: the first one in place 1, because the counts are in place 0. */
+union bin {
+    struct {
+        uint32_t count;
+        uint32_t most; /* 0 if nothing is cached in it */
+    };
+    void *block[1 + BIN_MOST];
 };
 
 struct cache {
+    union bin bin[CACHE_BINS];
     struct cache *next; /* all caches */
     struct cache *next_idle;
-    struct bin bin[CACHE_BINS];
 };
 
-extern uint64_t cache_secret;
+HIDDEN extern uint64_t cache_secret;
 
 /* The bin that serves a request of up to CACHE_MOST bytes. */
 static inline size_t bin_for_size(size_t size)
@@ -69,11 +72,11 @@ static inline size_t bin_of_block(const struct knoll_region *region, const void 
 
 static inline void *cache_take(struct cache *cache, size_t bin)
 {
-    struct bin *from = &cache->bin[bin];
+    union bin *from = &cache->bin[bin];
     uint32_t count = from->count;
     if (UNLIKELY(count == 0))
         return NULL;
-    uint64_t *block = from->block[count - 1];
+    uint64_t *block = from->block[count];
     from->count = count - 1;
     block[1] = 0;
     return block;
@@ -82,15 +85,30 @@ static inline void *cache_take(struct cache *cache, size_t bin)
 /* Whether the block was put into its bin. */
 static inline bool cache_give(struct cache *cache, size_t bin, void *block)
 {
-    struct bin *to = &cache->bin[bin];
+    union bin *to = &cache->bin[bin];
     uint32_t count = to->count;
     uint64_t *words = block;
     if (UNLIKELY(count >= to->most || words[1] == cache_secret))
         return false;
     words[1] = cache_secret;
-    to->block[count] = block;
+    to->block[count + 1] = block;
     to->count = count + 1;
     return true;
+}
+
+/* While a thread works on its cache it has none: so a handler that interrupts it keeps its hands off. */
+static inline struct cache *cache_borrow(void)
+{
+    struct cache *cache = lock_thread.cache;
+    lock_thread.cache = &cache_none;
+    atomic_signal_fence(memory_order_seq_cst);
+    return cache;
+}
+
+static inline void cache_return(struct cache *cache)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_thread.cache = cache;
 }
 
 /* Makes this thread's cache, if there is memory for it. Without the lock. */

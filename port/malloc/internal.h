@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/single_threaded.h>
 
+#define HIDDEN      __attribute__((visibility("hidden")))
 #define EXPORT      __attribute__((visibility("default")))
 #define ALIGNMENT   16u /* of max_align_t, which every block has */
 #define PAGE        ((size_t)4096)
@@ -39,7 +40,7 @@ struct options {
     size_t map_least;  /* KNOLL_MAP_BYTES=N: blocks of so many bytes or more are mapped directly; 32 MiB */
 };
 
-extern struct options options;
+HIDDEN extern struct options options;
 
 void options_read(void);
 
@@ -64,15 +65,19 @@ _Noreturn void report_fault(const char *what, const void *address);
 
 /* What is known of this thread. */
 struct lock_thread {
-    bool inside;   /* it is in a heap */
-    bool has_lock; /* and has taken the lock for that */
-    bool forks;    /* it has taken the lock around fork */
-    bool is_over;  /* it may have no cache any more */
-    struct cache *cache;
+    bool inside;         /* it is in a heap */
+    bool has_lock;       /* and has taken the lock for that */
+    bool forks;          /* it has taken the lock around fork */
+    bool is_over;        /* it may have no cache any more */
+    struct cache *own;   /* its cache, or NULL */
+    struct cache *cache; /* the same, but cache_none if it has none, or while it works on it */
 };
 
-extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
-extern _Atomic(void *) lock_deferred; /* what handlers have freed: each block's first word leads to the next */
+/* The cache of who has none: no block is in it, nor has any room. */
+HIDDEN extern struct cache cache_none;
+
+HIDDEN extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
+HIDDEN extern _Atomic(void *) lock_deferred; /* what handlers have freed: each block's first word leads to the next */
 
 void lock_take(void);
 void lock_leave_slowly(void);
@@ -133,7 +138,7 @@ struct heaps_totals {
 void heaps_totals(struct heaps_totals *totals);
 
 /* The region that nearly all blocks are in; one without units before there is a heap. */
-extern const struct knoll_region *heaps_region;
+HIDDEN extern const struct knoll_region *heaps_region;
 
 /* ---- mappings.c ---- */
 

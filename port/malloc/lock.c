@@ -20,7 +20,7 @@
 
 #define SPINS 100
 
-_Thread_local struct lock_thread lock_thread;
+_Thread_local struct lock_thread lock_thread = {.cache = &cache_none};
 _Atomic(void *) lock_deferred;
 
 static atomic_int lock;

@@ -69,12 +69,12 @@ static void *allocate(size_t alignment, size_t size)
     return block;
 }
 
-/* Whether this thread has a cache, or could be given one. */
+/* Whether this thread can use a cache now. One is made for it, if it has none. */
 static bool has_cache(void)
 {
-    if (lock_thread.cache == NULL && !lock_thread.is_over && !lock_thread.inside)
+    if (lock_thread.own == NULL && !lock_thread.is_over && !lock_thread.inside)
         cache_make();
-    return lock_thread.cache != NULL;
+    return lock_thread.cache != &cache_none;
 }
 
 static __attribute__((noinline)) void *malloc_slowly(size_t size)
@@ -83,27 +83,24 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
         return or_no_memory(allocate(1, size));
     if (!lock_enter())
         return or_no_memory(NULL);
+    struct cache *cache = cache_borrow();
     size_t bin = bin_for_size(size);
-    void *block = cache_take(lock_thread.cache, bin); /* it may come from a thread that ended */
+    void *block = cache_take(cache, bin); /* it may come from a thread that ended */
     if (block == NULL)
-        block = cache_refill(lock_thread.cache, bin);
+        block = cache_refill(cache, bin);
+    cache_return(cache);
     lock_leave();
     return or_no_memory(block);
 }
 
 EXPORT void *malloc(size_t size)
 {
-    struct cache *cache = lock_thread.cache;
-    if (LIKELY(size <= CACHE_MOST && cache != NULL && !lock_thread.inside)) {
-        lock_thread.inside = true;
-        atomic_signal_fence(memory_order_seq_cst);
-        void *block = cache_take(cache, bin_for_size(size));
-        atomic_signal_fence(memory_order_seq_cst);
-        lock_thread.inside = false;
-        if (LIKELY(block != NULL))
-            return block;
-    }
-    return malloc_slowly(size);
+    if (UNLIKELY(size > CACHE_MOST))
+        return malloc_slowly(size);
+    struct cache *cache = cache_borrow();
+    void *block = cache_take(cache, bin_for_size(size));
+    cache_return(cache);
+    return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -223,32 +220,30 @@ EXPORT void *pvalloc(size_t size)
 
 /* ---- Freeing ---- */
 
-/* Gives the block back to its bin in this thread's cache; false if there is no room, or something to be looked at. */
+/* Gives the block back to its bin in this thread's cache, which must be this one if it is not NO_BIN; false if there is
+ * no room, or something to be looked at. */
 static inline bool give_to_cache(void *block, size_t wanted_bin)
 {
-    struct cache *cache = lock_thread.cache;
-    if (UNLIKELY(cache == NULL || lock_thread.inside))
-        return false;
-    lock_thread.inside = true;
-    atomic_signal_fence(memory_order_seq_cst);
+    struct cache *cache = cache_borrow();
     size_t bin = bin_of_block(heaps_region, block);
     bool given = LIKELY(bin != NO_BIN) && (wanted_bin == NO_BIN || wanted_bin == bin) && cache_give(cache, bin, block);
-    atomic_signal_fence(memory_order_seq_cst);
-    lock_thread.inside = false;
+    cache_return(cache);
     return given;
 }
 
 static __attribute__((noinline)) void free_slowly(void *block)
 {
-    bool may_be_cached = has_cache();
+    if (block == NULL)
+        return;
+    has_cache();
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
     }
+    struct cache *cache = cache_borrow();
     size_t bin = bin_of_block(heaps_region, block);
     expect_not_cached(block, bin);
-    struct cache *cache = lock_thread.cache;
-    if (may_be_cached && bin != NO_BIN && cache->bin[bin].most != 0) {
+    if (bin != NO_BIN && cache->bin[bin].most != 0) {
         if (cache->bin[bin].count == cache->bin[bin].most)
             cache_flush(cache, bin);
         ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
@@ -256,12 +251,13 @@ static __attribute__((noinline)) void free_slowly(void *block)
     } else {
         heaps_free(block);
     }
+    cache_return(cache);
     lock_leave();
 }
 
 EXPORT void free(void *block)
 {
-    if (LIKELY(block != NULL) && UNLIKELY(!give_to_cache(block, NO_BIN)))
+    if (UNLIKELY(!give_to_cache(block, NO_BIN)))
         free_slowly(block);
 }
 
