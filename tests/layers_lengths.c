@@ -45,6 +45,30 @@ static void lists_of_a_region(void **state)
     }
 }
 
+/* The lists move to the region with the most units, and a run that was in the last one for want of a better goes to the
+ * list of its length: so it is found before the ends are cut. */
+static void lists_move(void **state)
+{
+    static struct knoll_heap heap;
+    (void)state;
+    if (KNOLL_REGIONS_MAX < 3)
+        return;
+    memset(&heap, 0, sizeof heap);
+    unsigned char *start = arena_at(MIB(1), 0);
+    knoll_pages_add(&heap, knoll_region_make(&heap, start, KIB(60)));
+    uint32_t length = 80;
+    uint32_t first = knoll_pages_take(&heap, length, 1);
+    while (knoll_pages_longest(&heap) != 0)
+        knoll_pages_take(&heap, knoll_pages_longest(&heap), 1);
+    knoll_pages_give(&heap, first, length);
+    for (size_t size = KIB(128); size <= MIB(1) - KIB(512); size += KIB(384)) {
+        knoll_pages_add(&heap, knoll_region_make(&heap, start + size, size));
+        assert_true(knoll_pages_lists_placed_well(&heap));
+        assert_int_equal(knoll_pages_take(&heap, length, 1), first);
+        knoll_pages_give(&heap, first, length);
+    }
+}
+
 #endif
 
 static void lengths_are_rounded(void **state)
@@ -121,7 +145,7 @@ static void what_follows_the_entries_is_no_run(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lengths_and_lists), cmocka_unit_test(lengths_are_rounded),
 #if KNOLL_PROFILE == KNOLL_COMPACT
-    cmocka_unit_test(lists_of_a_region),
+    cmocka_unit_test(lists_of_a_region), cmocka_unit_test(lists_move),
 #endif
     cmocka_unit_test(long_runs),         cmocka_unit_test(what_follows_the_entries_is_no_run),
 };

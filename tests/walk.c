@@ -239,7 +239,7 @@ static void the_free_runs(void **state)
         *slot = knoll_malloc(&heap, random_below(&random, step % 3 == 0 ? 20000 : 1500));
         size_t least = CLASSIC ? 1 : 1024;
         if (step % 2 != 0)
-            least += random_below(&random, KIB(1) << random_below(&random, 9));
+            least += random_below(&random, 1024u << random_below(&random, 9));
         struct free_runs walked = {least, 0, 0, 0}, direct = {least, 0, 0, 0}, stopped = {least, 0, 1, 0};
         assert_int_equal(knoll_walk(&heap, see_free, &walked), 0);
         assert_int_equal(knoll_walk_free(&heap, least, see_free, &direct), 0);

@@ -37,7 +37,7 @@ const struct knoll_region *heaps_region = &no_region;
 static void fault(struct knoll_heap *of, enum knoll_fault kind, const void *address)
 {
     (void)of;
-    report_fault(knoll_fault_name(kind), address);
+    report_fault(knoll_fault_name((int)kind), address);
 }
 
 /* ---- Spans ---- */

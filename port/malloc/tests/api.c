@@ -27,6 +27,7 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 
 /* Sizes that the compiler must not know. */
 static volatile size_t too_large = SIZE_MAX;
+static volatile size_t no_power = 24;
 static void *volatile sink;
 
 /* What is resident when nothing is that the heap could do without. */
@@ -140,7 +141,7 @@ static void alignments(void **state)
         }
     }
     errno = 0;
-    assert_null(aligned_alloc(24, 100));
+    assert_null(aligned_alloc(no_power, 100));
     assert_int_equal(errno, EINVAL);
     assert_null(aligned_alloc(too_large + 1, 100));
     void *block = sink;
@@ -154,7 +155,7 @@ static void alignments(void **state)
     assert_int_equal(posix_memalign(&block, 256, 8), 0);
     assert_int_equal((uintptr_t)block % 256, 0);
     free(block);
-    block = memalign(24, 8); /* rounded up */
+    block = memalign(no_power, 8); /* rounded up */
     assert_int_equal((uintptr_t)block % 32, 0);
     free(block);
     block = valloc(10);
