@@ -6,6 +6,9 @@
  * has one that suffices. Nothing is searched further, so what a list's other runs might have saved is lost: at most a
  * sixteenth of the request, and what that costs a load of mixed sizes is less than could be measured.
  *
+ * The last list is for all runs that are longer than half of the longest region. Each region has one of those at most,
+ * so there, and only there, all are looked through.
+ *
  * The runs that touch the end of their region have a list for themselves, and are cut only if no other suffices. So
  * what lies beyond the last unit that a history of calls needs never changes where blocks go: a larger region serves
  * whatever a smaller one did.
@@ -151,10 +154,16 @@ static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, u
     return number + before;
 }
 
-/* Takes a run from the regions' ends. */
-static uint32_t take_end(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+/* The first run of this list, or NOWHERE: also in a heap without memory, which has no lists. */
+static uint32_t first_of(const struct knoll_heap *heap, unsigned list)
 {
-    uint32_t number = list_is_filled(heap, LIST_OF_ENDS) ? heap->list[LIST_OF_ENDS] : NOWHERE;
+    return list_is_filled(heap, list) ? heap->list[list] : NOWHERE;
+}
+
+/* Takes a run from this list, all of which is looked through. */
+static uint32_t take_of_list(struct knoll_heap *heap, unsigned list, uint32_t length, uint32_t alignment)
+{
+    uint32_t number = first_of(heap, list);
     while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds */
         const uint32_t *entry = entry_of(heap, number);
         uint32_t before = units_to_aligned(heap, number, alignment);
@@ -163,6 +172,13 @@ static uint32_t take_end(struct knoll_heap *heap, uint32_t length, uint32_t alig
         number = link_of(entry[CELL_NEXT], 0);
     }
     return NOWHERE;
+}
+
+/* Takes a run from the two lists that have at most one of each region: the last one and that of the ends. */
+static uint32_t take_rare(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    uint32_t number = take_of_list(heap, heap->last_list, length, alignment);
+    return number != NOWHERE ? number : take_of_list(heap, LIST_OF_ENDS, length, alignment);
 }
 
 static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
@@ -175,7 +191,7 @@ static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t 
             return cut(heap, number, before, length);
         list++;
     }
-    return take_end(heap, length, alignment);
+    return take_rare(heap, length, alignment);
 }
 
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
@@ -185,7 +201,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
     if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
         list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
-    return list == NO_LIST ? take_end(heap, length, 1) : cut(heap, heap->list[list], 0, length);
+    return list == NO_LIST ? take_rare(heap, length, 1) : cut(heap, heap->list[list], 0, length);
 }
 
 // NOLINTNEXTLINE(readability-non-const-parameter): the other page layer writes to *length
@@ -243,21 +259,27 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     return true;
 }
 
-uint32_t knoll_pages_longest(const struct knoll_heap *heap)
+static uint32_t longest_of(const struct knoll_heap *heap, unsigned list)
 {
     uint32_t longest = 0;
-    if ((heap->groups_filled & ~1u) != 0 || (heap->filled[0] & ~1u) != 0) {
-        unsigned group = bits_highest32(heap->groups_filled);
-        unsigned list = group * 16 + bits_highest32(heap->filled[group]);
-        longest = free_run_length(entry_of(heap, heap->list[list]));
-    }
-    uint32_t number = list_is_filled(heap, LIST_OF_ENDS) ? heap->list[LIST_OF_ENDS] : NOWHERE;
-    while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds */
+    for (uint32_t number = first_of(heap, list); number != NOWHERE;) { /* at most KNOLL_REGIONS_MAX rounds */
         const uint32_t *entry = entry_of(heap, number);
         longest = free_run_length(entry) > longest ? free_run_length(entry) : longest;
         number = link_of(entry[CELL_NEXT], 0);
     }
     return longest;
+}
+
+uint32_t knoll_pages_longest(const struct knoll_heap *heap)
+{
+    uint32_t ends = longest_of(heap, LIST_OF_ENDS);
+    uint32_t longest = longest_of(heap, heap->last_list);
+    if (longest == 0 && ((heap->groups_filled & ~1u) != 0 || (heap->filled[0] & ~1u) != 0)) {
+        unsigned group = bits_highest32(heap->groups_filled);
+        unsigned list = group * 16 + bits_highest32(heap->filled[group]);
+        longest = free_run_length(entry_of(heap, heap->list[list]));
+    }
+    return longest > ends ? longest : ends;
 }
 
 uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length)

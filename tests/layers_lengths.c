@@ -69,6 +69,34 @@ static void lists_move(void **state)
     }
 }
 
+/* Runs that are longer than half of the longest region are all in the last list, one of each region at most: none is
+ * missed behind a shorter one. */
+static void the_last_list(void **state)
+{
+    static struct knoll_heap heap;
+    static const uint32_t lengths[] = {90, 80, 70};
+    uint32_t runs[3];
+    (void)state;
+    if (KNOLL_REGIONS_MAX < 3)
+        return;
+    for (uint32_t alignment = 1; alignment <= 8; alignment *= 8) {
+        memset(&heap, 0, sizeof heap);
+        for (size_t i = 0; i < 3; i++) {
+            knoll_pages_add(&heap, knoll_region_make(&heap, arena_at(MIB(1), i * KIB(64)), KIB(60)));
+            runs[i] = knoll_pages_take(&heap, lengths[i], 8);
+            while (knoll_pages_longest(&heap) != 0)
+                knoll_pages_take(&heap, knoll_pages_longest(&heap), 1);
+        }
+        for (size_t i = 0; i < 3; i++)
+            knoll_pages_give(&heap, runs[i], lengths[i]);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(knoll_pages_longest(&heap), lengths[i]);
+            assert_int_equal(knoll_pages_take(&heap, lengths[i], alignment), runs[i]);
+        }
+        assert_int_equal(knoll_pages_longest(&heap), 0);
+    }
+}
+
 #endif
 
 static void lengths_are_rounded(void **state)
@@ -146,6 +174,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lengths_and_lists), cmocka_unit_test(lengths_are_rounded),
 #if KNOLL_PROFILE == KNOLL_COMPACT
     cmocka_unit_test(lists_of_a_region), cmocka_unit_test(lists_move),
+    cmocka_unit_test(the_last_list),
 #endif
     cmocka_unit_test(long_runs),         cmocka_unit_test(what_follows_the_entries_is_no_run),
 };

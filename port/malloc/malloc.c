@@ -263,8 +263,13 @@ EXPORT void free(void *block)
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    if (block == NULL || (alignment <= ALIGNMENT && size <= CACHE_MOST && give_to_cache(block, bin_for_size(size))))
+    size_t bin = alignment <= ALIGNMENT && size <= CACHE_MOST ? bin_for_size(size) : NO_BIN;
+    if (block == NULL || (bin != NO_BIN && give_to_cache(block, bin)))
         return;
+    if (bin != NO_BIN && bin_of_block(heaps_region, block) == bin) {
+        free_slowly(block);
+        return;
+    }
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
