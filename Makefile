@@ -7,7 +7,7 @@ help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
 	@echo '                  TARGET=riscv64|aarch64|x86_64|cortex-m  on bare metal, under QEMU'
 	@echo '                  PROFILE=classic|compact  REGION=12M  PROGRAM=lua|sqlite|all  COLOUR=auto|always|never'
-	@echo 'make test       every test, on every compiler and target (a quarter of an hour)'
+	@echo 'make test       every test, on every compiler and target (some twenty minutes)'
 	@echo 'make quick      the tests on this machine only (a minute)'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'
