@@ -5,8 +5,9 @@
  * heap begins. So there is no limit but that of the address space, and a program with one span, nearly every one, has
  * all of its blocks in the first region of the first heap, where they are found with one comparison.
  *
- * Memory that is free stays resident, ready for the next block, for options.decay_ms; then the next free gives all free
- * runs of RUN_LEAST bytes or more back to the kernel. What stays are shorter runs and free blocks of slabs.
+ * Memory that is free stays resident, ready for the next block, for options.decay_ms; then the next free that reaches
+ * a heap gives all free runs of RUN_LEAST bytes or more back to the kernel. It does so at once when DROP_MOST bytes
+ * less are in use than before. What stays are shorter runs and free blocks of slabs.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -22,13 +23,15 @@
 #define SPAN_FIRST          ((size_t)4 << 30)
 #define SPAN_LEAST          ((size_t)1 << 20)
 #define RUN_LEAST           ((size_t)64 << 10)
-#define BYTES_BETWEEN_LOOKS ((size_t)1 << 20) /* freed before the clock is looked at */
+#define BYTES_BETWEEN_LOOKS ((size_t)1 << 20)  /* freed before the clock is looked at */
+#define DROP_MOST           ((size_t)64 << 20) /* less in use than before: then the clock does not matter */
 #define NOTHING_TO_GIVE     UINT64_MAX
 
 static struct knoll_heap heap[HEAPS_MOST];
 static size_t heaps;
 static size_t reserved;
 static size_t not_looked_at;                   /* bytes freed in runs since the clock was looked at */
+static size_t most_used;                       /* since memory was given back, as seen when the clock was looked at */
 static uint64_t first_freed = NOTHING_TO_GIVE; /* when the oldest bytes that may be given back were freed */
 
 static const struct knoll_region no_region = {.count = 0};
@@ -114,15 +117,28 @@ size_t heaps_trim(void)
     return given;
 }
 
+static size_t used_bytes(void)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < heaps; i++)
+        used += knoll_used_bytes(&heap[i]);
+    return used;
+}
+
 /* Every BYTES_BETWEEN_LOOKS that were freed the clock tells whether it is time. */
 static __attribute__((noinline)) void look_at_clock(void)
 {
     not_looked_at = 0;
     uint64_t now = now_ms();
+    size_t used = used_bytes();
     if (first_freed == NOTHING_TO_GIVE)
         first_freed = now;
-    if (now - first_freed >= options.decay_ms)
+    if (used > most_used)
+        most_used = used;
+    if (now - first_freed >= options.decay_ms || most_used - used >= DROP_MOST) {
         heaps_trim();
+        most_used = used;
+    }
 }
 
 static void count_freed(size_t bytes)

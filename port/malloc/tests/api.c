@@ -329,6 +329,21 @@ static void trimming(void **state)
     assert_true(resident_bytes() <= before + MIB(2));
 }
 
+/* Much memory that is freed in a moment does not wait for the clock. */
+static void dropping(void **state)
+{
+    static unsigned char *blocks[200];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    for (size_t i = 0; i < 200; i++) {
+        blocks[i] = malloc(MIB(1));
+        memset(blocks[i], 1, MIB(1));
+    }
+    for (size_t i = 0; i < 200; i++)
+        free(blocks[i]);
+    assert_true(resident_bytes() <= before + MIB(70));
+}
+
 /* KNOLL_DECAY_MS=0 in the environment: what is free goes back when a MiB was freed. */
 static void decay(void **state)
 {
@@ -439,10 +454,19 @@ static int use_little(void)
 int main(int count, char **arguments)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size), cmocka_unit_test(cleared),  cmocka_unit_test(too_much),
-        cmocka_unit_test(alignments), cmocka_unit_test(resizing), cmocka_unit_test(errno_survives),
-        cmocka_unit_test(sized),      cmocka_unit_test(misuse),   cmocka_unit_test(trimming),
-        cmocka_unit_test(mappings),   cmocka_unit_test(numbers),  cmocka_unit_test(little_address_space),
+        cmocka_unit_test(every_size),
+        cmocka_unit_test(cleared),
+        cmocka_unit_test(too_much),
+        cmocka_unit_test(alignments),
+        cmocka_unit_test(resizing),
+        cmocka_unit_test(errno_survives),
+        cmocka_unit_test(sized),
+        cmocka_unit_test(misuse),
+        cmocka_unit_test(trimming),
+        cmocka_unit_test(mappings),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(dropping),
+        cmocka_unit_test(little_address_space),
     };
     static const struct CMUnitTest tests_with_options[] = {
         cmocka_unit_test(spans),      cmocka_unit_test(decay),    cmocka_unit_test(every_size),
