@@ -2,15 +2,18 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "patterns.h"
-#include "small.h"
-#include "threaded.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct pattern patterns[] = {
+static const struct {
+    const char *name;
+    const char *stands_for;
+    run_pattern *run;
+    unsigned rounds; /* for about half a second */
+} patterns[] = {
     {"numbers", "arithmetic on large numbers: tiny blocks that die soon", run_numbers, 300},
     {"sets", "a logic optimiser: sets that are built, changed and dropped", run_sets, 800},
     {"trees", "simulation: a tree built, walked over and felled", run_trees, 400},
@@ -26,7 +29,7 @@ const struct pattern patterns[] = {
     {"one-word", "small blocks written often by their thread", run_one_word, 800},
     {"apart", "threads that keep to themselves", run_apart, 600},
 };
-const size_t pattern_count = sizeof patterns / sizeof patterns[0];
+static const size_t pattern_count = sizeof patterns / sizeof patterns[0];
 
 void *take(size_t size)
 {

@@ -7,15 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct pattern {
-    const char *name;
-    const char *stands_for;
-    void (*run)(unsigned threads, unsigned rounds); /* a round takes some milliseconds */
-    unsigned rounds;                                /* for about half a second */
-};
+/* A pattern, run by so many threads; a round takes some milliseconds. */
+typedef void run_pattern(unsigned threads, unsigned rounds);
 
-extern const struct pattern patterns[];
-extern const size_t pattern_count;
+/* small.c: these use one thread. */
+run_pattern run_numbers, run_sets, run_trees, run_lifetimes, run_texts, run_bursts, run_large, run_phases;
+
+/* threaded.c */
+run_pattern run_server, run_hand_over, run_shared, run_short_threads, run_one_word, run_apart;
 
 /* ---- What patterns share ---- */
 

@@ -1,7 +1,7 @@
 /* Programs of one thread with small blocks: arithmetic on large numbers, logic, trees, texts.
  *
  * SPDX-License-Identifier: MIT */
-#include "small.h"
+#include "patterns.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Programs of several threads, which keep their blocks, hand them over, or come and go. Each also runs with one.
  *
  * SPDX-License-Identifier: MIT */
-#include "threaded.h"
+#include "patterns.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -69,17 +69,17 @@ static void *allocate(size_t alignment, size_t size)
     return block;
 }
 
-/* Whether this thread can use a cache now. One is made for it, if it has none. */
-static bool has_cache(void)
+/* Makes a cache for this thread, if it has none and may have one. */
+static void want_cache(void)
 {
     if (lock_thread.own == NULL && !lock_thread.is_over && !lock_thread.inside)
         cache_make();
-    return lock_thread.cache != &cache_none;
 }
 
 static __attribute__((noinline)) void *malloc_slowly(size_t size)
 {
-    if (size > CACHE_MOST || !has_cache())
+    want_cache();
+    if (size > CACHE_MOST || lock_thread.cache == &cache_none)
         return or_no_memory(allocate(1, size));
     if (!lock_enter())
         return or_no_memory(NULL);
@@ -235,7 +235,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
 {
     if (block == NULL)
         return;
-    has_cache();
+    want_cache();
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
