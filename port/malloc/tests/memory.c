@@ -1,0 +1,171 @@
+/* What memory the library takes from the kernel, and what it gives back.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB(n) ((size_t)(n) << 20)
+
+static size_t resident_bytes(void)
+{
+    unsigned long whole, resident;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &whole, &resident), 2);
+    fclose(file);
+    return resident * 4096;
+}
+
+/* What is resident when nothing is that the heap could do without. */
+static size_t resident_bytes_trimmed(void)
+{
+    malloc_trim(0);
+    return resident_bytes();
+}
+
+static void take_and_write(unsigned char **blocks, size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = malloc(size);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, size);
+    }
+}
+
+static void free_all(unsigned char **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(blocks[i]);
+}
+
+static void trimming(void **state)
+{
+    static unsigned char *blocks[64];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    take_and_write(blocks, 64, MIB(1));
+    assert_true(resident_bytes() >= before + MIB(60));
+    free_all(blocks, 64);
+    assert_int_equal(malloc_trim(0), 1);
+    assert_true(resident_bytes() <= before + MIB(2));
+}
+
+/* Much memory that is freed in a moment does not wait for the clock. */
+static void dropping(void **state)
+{
+    static unsigned char *blocks[200];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    take_and_write(blocks, 200, MIB(1));
+    free_all(blocks, 200);
+    assert_true(resident_bytes() <= before + MIB(70));
+}
+
+/* KNOLL_DECAY_MS=0 in the environment: what is free goes back when a MiB was freed. */
+static void decay(void **state)
+{
+    static unsigned char *blocks[640];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    take_and_write(blocks, 640, 100000);
+    free_all(blocks, 640);
+    assert_true(resident_bytes() <= before + MIB(3));
+}
+
+static void mappings(void **state)
+{
+    static unsigned char *blocks[600];
+    (void)state;
+    size_t before = resident_bytes_trimmed();
+    for (size_t i = 0; i < 600; i++) { /* so many that their table grows */
+        blocks[i] = malloc(MIB(32) + i);
+        assert_non_null(blocks[i]);
+        blocks[i][MIB(32) - 1] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < 600; i += 2)
+        free(blocks[i]);
+    for (size_t i = 1; i < 600; i += 2) {
+        assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
+        blocks[i] = realloc(blocks[i], MIB(40));
+        assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
+        free(blocks[i]);
+    }
+    assert_true(resident_bytes() <= before + MIB(2));
+}
+
+/* More than the first span, with KNOLL_MAP_BYTES such that these blocks are not mapped by themselves. */
+static void spans(void **state)
+{
+    unsigned char *blocks[12];
+    size_t reserved = mallinfo2().arena;
+    (void)state;
+    for (size_t i = 0; i < 12; i++) {
+        blocks[i] = malloc(MIB(1000));
+        assert_non_null(blocks[i]);
+        blocks[i][MIB(1000) - 1] = (unsigned char)i;
+    }
+    assert_true(mallinfo2().arena > reserved);
+    for (size_t i = 0; i < 12; i++) {
+        assert_int_equal(blocks[i][MIB(1000) - 1], i);
+        free(blocks[i]);
+    }
+}
+
+/* A child with little address space, whose heap has to do with a smaller span. */
+static void little_address_space(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        static char *arguments[] = {"/proc/self/exe", "little", NULL};
+        struct rlimit limit = {MIB(200), MIB(200)};
+        if (setrlimit(RLIMIT_AS, &limit) == 0)
+            execv(arguments[0], arguments);
+        _exit(3);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int use_little(void)
+{
+    size_t bytes = 0;
+    for (unsigned char *block; (block = malloc(100000)) != NULL; bytes += 100000)
+        memset(block, 1, 100000);
+    return bytes < MIB(100) || errno != ENOMEM;
+}
+
+int main(int count, char **arguments)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trimming),
+        cmocka_unit_test(dropping),
+        cmocka_unit_test(mappings),
+        cmocka_unit_test(little_address_space),
+    };
+    static const struct CMUnitTest tests_with_options[] = {
+        cmocka_unit_test(spans),
+        cmocka_unit_test(decay),
+        cmocka_unit_test(trimming),
+    };
+    if (count > 1 && strcmp(arguments[1], "little") == 0)
+        return use_little();
+    if (getenv("KNOLL_MAP_BYTES") != NULL)
+        return cmocka_run_group_tests(tests_with_options, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
