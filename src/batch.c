@@ -1,0 +1,65 @@
+/* Many blocks at once: for a cache in front of a heap, which holds a lock meanwhile.
+ *
+ * What a call for one block does is done once for all blocks of a slab: its word is read and written once, and one
+ * account is kept. What is none of a slab's blocks goes the way of a single one, faults too.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "accounts.h"
+#include "slab.h"
+
+size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, void **blocks)
+{
+    size_t taken = 0;
+    if (size <= KNOLL_SLAB_MAXIMUM) {
+        size_t size_class = class_for_size(size);
+        while (taken < count) { /* at most 2 * count rounds */
+            size_t more = slab_take_some(heap, size_class, count - taken, blocks + taken);
+            if (more == 0 && !knoll_slab_refill(heap, size_class))
+                break;
+            taken += more;
+        }
+        heap->allocations += taken;
+        account_used(heap, taken * class_size(size_class));
+    }
+    while (taken < count && (blocks[taken] = knoll_malloc(heap, size)) != NULL) /* at most count rounds */
+        taken++;
+    return taken;
+}
+
+/* How many of the blocks, the first of which is held at this place, are held in the same slab; and their bits. */
+static size_t in_same_slab(const struct slab_place *place, void *const *blocks, size_t count, uint64_t *bits)
+{
+    uintptr_t start = (uintptr_t)blocks[0] & ~(uintptr_t)place->shape->low;
+    uint64_t free_bits = slab_word(place->slab) | bit(place->index);
+    size_t same = 1;
+    *bits = bit(place->index);
+    for (; same < count; same++) { /* at most 64 rounds: each sets another bit */
+        struct slab_place other = {place->slab, place->shape, place->number, 0};
+        uintptr_t within = (uintptr_t)blocks[same] - start;
+        if (within > place->shape->low)
+            break;
+        other.index = shape_block_at(place->shape, (uint32_t)within);
+        if (other.index >= place->shape->capacity || (free_bits >> other.index & 1) != 0)
+            break;
+        free_bits |= bit(other.index);
+        *bits |= bit(other.index);
+    }
+    return same;
+}
+
+void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count)
+{
+    struct slab_place place;
+    uint64_t bits;
+    for (size_t i = 0, same; i < count; i += same) {
+        const struct knoll_region *region = heap->region[0];
+        same = 1;
+        if (!region_holds(region, blocks[i]) || !slab_find(region, blocks[i], &place) || !slab_holds(&place)) {
+            knoll_free(heap, blocks[i]);
+            continue;
+        }
+        same = in_same_slab(&place, blocks + i, count - i, &bits);
+        heap->headroom += same * place.shape->size;
+        slab_give_some(heap, place, bits, (uint32_t)same);
+    }
+}
