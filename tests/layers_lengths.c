@@ -64,6 +64,8 @@ static void lists_move(void **state)
     for (size_t size = KIB(128); size <= MIB(1) - KIB(512); size += KIB(384)) {
         knoll_pages_add(&heap, knoll_region_make(&heap, start + size, size));
         assert_true(knoll_pages_lists_placed_well(&heap));
+        for (unsigned list = 0; list < list_count(&heap); list++)
+            assert_true(list_is_filled(&heap, list) == (heap.list[list] != NOWHERE));
         assert_int_equal(knoll_pages_take(&heap, length, 1), first);
         knoll_pages_give(&heap, first, length);
     }
