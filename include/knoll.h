@@ -258,7 +258,7 @@ int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *conte
 /* Visits the free runs of this many bytes or more, in no order, as long as the visitor returns 0. Returns 0, or what
  * the visitor returned to stop. The heap keeps nothing in them: what backs them may be taken away, as long as it is
  * there again when a block in them is used. So a program can give memory back to its operating system, and a guest to
- * its hypervisor. O(their number, and that of those at most half as short); walks over nothing that is held. */
+ * its hypervisor. O(their number, and that of runs at least half as long); walks over nothing that is held. */
 int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor visitor, void *context);
 
 /* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. */
