@@ -49,6 +49,30 @@
 #define KNOLL_MEMORY_IS_ZERO 0
 #endif
 
+/* KNOLL_CPUS: for how many processors a struct knoll_cpus (knoll_cpu.h) is. Default 64. Each costs 64 bytes in it. */
+#ifndef KNOLL_CPUS
+#define KNOLL_CPUS 64
+#endif
+
+#if KNOLL_CPUS < 1 || KNOLL_CPUS > 32767
+#error "KNOLL_CPUS must be from 1 to 32767"
+#endif
+
+/* KNOLL_CPU_BYTES: what a processor may keep of each size class in slabs with free blocks, besides the one that it
+ * takes from; but always one slab. Default 64 KiB. What is more goes back to the heap under its lock. */
+#ifndef KNOLL_CPU_BYTES
+#define KNOLL_CPU_BYTES 65536
+#endif
+
+/* KNOLL_CPU_BATCH: how many slabs, or returned runs, are moved in one holding of the lock at most. Default 8. */
+#ifndef KNOLL_CPU_BATCH
+#define KNOLL_CPU_BATCH 8
+#endif
+
+#if KNOLL_CPU_BATCH < 1
+#error "KNOLL_CPU_BATCH must be at least 1"
+#endif
+
 /* What follows is derived: not knobs. */
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 

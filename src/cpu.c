@@ -1,0 +1,387 @@
+/* A processor's own side: taking and giving back blocks of slabs that it owns.
+ *
+ * Of each class a processor has a current slab, from which it takes blocks; other slabs with free blocks in a list; and
+ * slabs without any, which nothing leads to but their blocks. It takes a slab from the list when the current one has no
+ * free block, looks at what was returned to it when the list is empty, and only then asks the heap for another. A slab
+ * goes back to the heap when all of its blocks are free and it is not the only one in the list, or when the list has
+ * more than KNOLL_CPU_BYTES.
+ *
+ * What a processor may have free of one class is thus its current slab, and one other or KNOLL_CPU_BYTES, whichever is
+ * more; and KNOLL_CPU_BATCH blocks may wait that it gave back to nobody's slabs.
+ *
+ * Invariants:
+ *   1. A slab that this processor owns is in the list of its class just if it has a free block and is not the current
+ *      one. Nobody else changes that, nor who owns it.
+ *   2. The current slab is `none`, which has no free block, or one that this processor owns.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "cpu_table.h"
+
+/* ---- Lists ---- */
+
+static void list_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry, uint32_t group)
+{
+    struct knoll_cpu_class *state = &cpu->size_class[cpu_slab_shape(entry)->size_class];
+    entry->next = state->list;
+    entry->previous = NO_GROUP;
+    if (state->list != NO_GROUP)
+        cpu_entry(cpu->cpus, state->list)->previous = group;
+    state->list = group;
+    state->listed++;
+}
+
+static void unlist_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
+{
+    struct knoll_cpu_class *state = &cpu->size_class[cpu_slab_shape(entry)->size_class];
+    if (entry->next != NO_GROUP)
+        cpu_entry(cpu->cpus, entry->next)->previous = entry->previous;
+    if (entry->previous != NO_GROUP)
+        cpu_entry(cpu->cpus, entry->previous)->next = entry->next;
+    else
+        state->list = entry->next;
+    state->listed--;
+    entry->previous = NOT_LISTED;
+}
+
+static uint32_t unlist_first(struct knoll_cpu *cpu, struct knoll_cpu_class *state)
+{
+    uint32_t group = state->list;
+    if (group != NO_GROUP)
+        unlist_slab(cpu, cpu_entry(cpu->cpus, group));
+    return group;
+}
+
+/* Gives so many slabs of a list back to the heap, at most KNOLL_CPU_BATCH in one holding of the lock. */
+static void give_back_listed(struct knoll_cpu *cpu, struct knoll_cpu_class *state, uint32_t count)
+{
+    while (count > 0) { /* each round gives back a slab at least */
+        cpu_lock(cpu->cpus);
+        for (uint32_t i = 0; i < KNOLL_CPU_BATCH && count > 0; i++, count--)
+            knoll_cpu_give_back(cpu->cpus, unlist_first(cpu, state));
+        cpu_unlock(cpu->cpus);
+    }
+}
+
+/* Does what follows when a slab that is not current came to have free blocks, or has no other. */
+static __attribute__((noinline)) void settle(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry, uint32_t group)
+{
+    const struct knoll_shape *shape = cpu_slab_shape(entry);
+    struct knoll_cpu_class *state = &cpu->size_class[shape->size_class];
+    if (entry == state->current)
+        return;
+    if (entry->previous == NOT_LISTED)
+        list_slab(cpu, entry, group);
+    if (state->listed == 1)
+        return;
+    if (entry_free(entry) == shape->all_free) {
+        unlist_slab(cpu, entry);
+        cpu_lock(cpu->cpus);
+        knoll_cpu_give_back(cpu->cpus, group);
+        cpu_unlock(cpu->cpus);
+    } else if ((size_t)state->listed * (shape->low + 1) > KNOLL_CPU_BYTES) {
+        give_back_listed(cpu, state, (state->listed + 1) / 2);
+    }
+}
+
+/* ---- What others returned ---- */
+
+/* Looks through so many groups of the processor's queue. */
+static void collect(struct knoll_cpu *cpu, uint32_t most)
+{
+    struct knoll_cpus *cpus = cpu->cpus;
+    struct knoll_cpu_queue *queue = &cpus->queue[cpu->number];
+    uint32_t group;
+    if (!knoll_cpu_queue_open(queue))
+        return;
+    while (most-- > 0 && knoll_cpu_queue_take(cpus, queue, &group)) {
+        struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+        if (entry_owner(entry) == cpu->number) {
+            knoll_cpu_accept(cpus, group);
+            if (entry_free(entry) != 0)
+                settle(cpu, entry, group);
+        } else {
+            knoll_cpu_push(cpus, group); /* given back to the heap meanwhile */
+        }
+    }
+    knoll_cpu_queue_close(queue);
+}
+
+/* Takes a block of this class that was returned to a slab in this queue, whoever owns it. What else is there stays. */
+static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, size_t size_class)
+{
+    uint32_t group;
+    void *block = NULL;
+    if (!knoll_cpu_queue_open(queue))
+        return NULL;
+    while (knoll_cpu_queue_take(cpus, queue, &group)) { /* one round for each group that was there at first */
+        struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+        uint64_t left = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+        uint64_t right = left & ~entry_free(entry); /* without those of frees that are about to be refused */
+        if (block == NULL && right != 0 && entry_shape(entry) != 0 && cpu_slab_shape(entry)->size_class == size_class) {
+            unsigned index = bits_lowest(right);
+            left = __atomic_and_fetch(&entry->returned, ~bit(index), __ATOMIC_ACQ_REL);
+            block = unit_address(&cpus->heap, group_unit(group)) + index * class_size(size_class);
+        }
+        if (left != 0)
+            knoll_cpu_push(cpus, group);
+        if (queue->rest == QUEUE_END)
+            break;
+    }
+    knoll_cpu_queue_close(queue);
+    return block;
+}
+
+/* ---- Taking ---- */
+
+static inline void *take_here(struct knoll_cpu *cpu, size_t size_class)
+{
+    struct knoll_cpu_class *state = &cpu->size_class[size_class];
+    uint64_t word = entry_free(state->current);
+    if (word == 0)
+        return NULL;
+    entry_set_free(state->current, word & (word - 1));
+    return state->start + bits_lowest(word) * class_size(size_class);
+}
+
+/* Gives back all that the processor has free, and leaves it without current slabs. */
+static void give_back_all(struct knoll_cpu *cpu)
+{
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        struct knoll_cpu_class *state = &cpu->size_class[i];
+        struct knoll_cpu_entry *entry = state->current;
+        state->current = &cpu->none;
+        if (entry_free(entry) != 0)
+            list_slab(cpu, entry, state->group);
+        give_back_listed(cpu, state, state->listed);
+    }
+}
+
+static bool make_current(struct knoll_cpu *cpu, struct knoll_cpu_class *state, uint32_t group)
+{
+    if (group == NO_GROUP)
+        return false;
+    state->current = cpu_entry(cpu->cpus, group);
+    state->group = group;
+    state->start = unit_address(&cpu->cpus->heap, group_unit(group));
+    return true;
+}
+
+/* Makes a slab with free blocks the current one of this class, which has none; false if memory does not suffice. */
+static bool refill(struct knoll_cpu *cpu, size_t size_class)
+{
+    struct knoll_cpus *cpus = cpu->cpus;
+    struct knoll_cpu_class *state = &cpu->size_class[size_class];
+    uint32_t group = NO_GROUP;
+    if (make_current(cpu, state, unlist_first(cpu, state)))
+        return true;
+    collect(cpu, KNOLL_CPU_BATCH);
+    if (entry_free(state->current) != 0 || make_current(cpu, state, unlist_first(cpu, state)))
+        return true;
+    cpu_lock(cpus);
+    knoll_cpu_collect_common(cpus);
+    if (!knoll_cpu_adopt(cpus, cpu->number, size_class, &group))
+        group = NO_GROUP;
+    cpu_unlock(cpus);
+    return make_current(cpu, state, group);
+}
+
+/* Takes a block of this class; NULL if memory does not suffice. */
+static void *take_of_class(struct knoll_cpu *cpu, size_t size_class, size_t alignment)
+{
+    void *block = take_here(cpu, size_class);
+    if (block == NULL && refill(cpu, size_class))
+        block = take_here(cpu, size_class);
+    if (block != NULL && alignment > 16)
+        entry_note_alignment(cpu->size_class[size_class].current, alignment);
+    return block;
+}
+
+static void *take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
+{
+    cpu_lock(cpus);
+    knoll_cpu_collect_common(cpus);
+    void *block = knoll_cpu_take_run(cpus, alignment, size);
+    cpu_unlock(cpus);
+    return block;
+}
+
+static void give_back_what_is_known(struct knoll_cpu *cpu)
+{
+    collect(cpu, UINT32_MAX);
+    give_back_all(cpu);
+}
+
+/* Looks through the queue of nobody and those of processors that are off, until each was seen empty. */
+static void look_through_common(struct knoll_cpus *cpus)
+{
+    for (uint32_t idle = 0; idle <= KNOLL_CPUS;) { /* at most KNOLL_CPUS + 1 rounds for each group that waits */
+        cpu_lock(cpus);
+        idle = knoll_cpu_collect_common(cpus) == 0 ? idle + 1 : 0;
+        cpu_unlock(cpus);
+    }
+}
+
+/* Serves a request for which memory did not suffice. */
+static void *take_when_short(struct knoll_cpu *cpu, unsigned size_class, size_t alignment, size_t size)
+{
+    struct knoll_cpus *cpus = cpu->cpus;
+    void *block = NULL;
+    cpu->shortages = __atomic_add_fetch(&cpus->shortages, 1, __ATOMIC_RELAXED);
+    give_back_what_is_known(cpu);
+    look_through_common(cpus);
+    give_back_what_is_known(cpu); /* what waited elsewhere but is this processor's */
+    if (size_class != CLASS_LARGE) {
+        block = take_of_class(cpu, size_class, alignment);
+        /* Only its owner may note that a slab has aligned blocks. */
+        for (uint32_t i = 1; i <= KNOLL_CPUS && block == NULL && alignment <= 16; i++)
+            block = take_from_queue(cpus, &cpus->queue[i], size_class);
+    }
+    if (block == NULL) {
+        cpu_lock(cpus);
+        block = knoll_cpu_take_otherwise(cpus, alignment, size);
+        cpu_unlock(cpus);
+    }
+    return block;
+}
+
+static __attribute__((noinline)) void *take_slowly(struct knoll_cpu *cpu, size_t alignment, size_t size)
+{
+    if (cpu->shortages != __atomic_load_n(&cpu->cpus->shortages, __ATOMIC_RELAXED)) {
+        cpu->shortages = __atomic_load_n(&cpu->cpus->shortages, __ATOMIC_RELAXED);
+        give_back_what_is_known(cpu);
+    }
+    unsigned size_class = class_for(alignment, size);
+    void *block =
+        size_class == CLASS_LARGE ? take_run(cpu->cpus, alignment, size) : take_of_class(cpu, size_class, alignment);
+    return block != NULL ? block : take_when_short(cpu, size_class, alignment, size);
+}
+
+void *knoll_cpu_malloc(struct knoll_cpu *cpu, size_t size)
+{
+    void *block = size <= KNOLL_SLAB_MAXIMUM ? take_here(cpu, class_for_size(size)) : NULL;
+    return block != NULL ? block : take_slowly(cpu, 1, size);
+}
+
+void *knoll_cpu_aligned_alloc(struct knoll_cpu *cpu, size_t alignment, size_t size)
+{
+    if (alignment <= 16 && is_power_of_two(alignment))
+        return knoll_cpu_malloc(cpu, size);
+    if (is_power_of_two(alignment))
+        return take_slowly(cpu, alignment, size);
+    cpu_lock(cpu->cpus);
+    cpu->cpus->heap.failures++;
+    cpu_unlock(cpu->cpus);
+    return NULL;
+}
+
+void *knoll_cpu_calloc(struct knoll_cpu *cpu, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX; /* which no heap holds */
+    void *block = knoll_cpu_malloc(cpu, bytes);
+    if (block != NULL)
+        __builtin_memset(block, 0, bytes);
+    return block;
+}
+
+/* ---- Giving back ---- */
+
+/* Gives back a block of a slab that this processor owns; false if nobody holds it. */
+static inline bool give_here(struct knoll_cpu *cpu, const struct cpu_place *place)
+{
+    uint64_t before = entry_free(place->entry);
+    if (!cpu_slab_holds(place))
+        return false;
+    uint64_t word = before | bit(place->index);
+    entry_set_free(place->entry, word);
+    if (before == 0 || word == place->shape->all_free)
+        settle(cpu, place->entry, place->group);
+    return true;
+}
+
+static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place, void *block)
+{
+    struct knoll_cpus *cpus = cpu->cpus;
+    if ((entry_returned(place->entry) >> place->index & 1) != 0)
+        return false;
+    cpu_lock(cpus);
+    knoll_free(&cpus->heap, block);
+    knoll_cpu_collect_common(cpus);
+    cpu_unlock(cpus);
+    return true;
+}
+
+/* Gives back a block of a slab that this processor does not own. What is nobody's is looked through now and then, so
+ * that it does not wait for somebody who needs the lock. */
+static bool give_elsewhere(struct knoll_cpu *cpu, const struct cpu_place *place)
+{
+    bool is_nobodys = entry_owner(place->entry) == NOBODY;
+    if (!knoll_cpu_return(cpu->cpus, place))
+        return false;
+    if (is_nobodys && ++cpu->unseen == KNOLL_CPU_BATCH) {
+        cpu->unseen = 0;
+        cpu_lock(cpu->cpus);
+        knoll_cpu_collect_common(cpu->cpus);
+        cpu_unlock(cpu->cpus);
+    }
+    return true;
+}
+
+/* Gives back the block at this place; false if nobody holds it. */
+static bool give(struct knoll_cpu *cpu, const struct cpu_place *place, void *block)
+{
+    if (place->shape == NULL)
+        return give_run(cpu, place, block);
+    return entry_owner(place->entry) == cpu->number ? give_here(cpu, place) : give_elsewhere(cpu, place);
+}
+
+static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *block)
+{
+    struct cpu_place place;
+    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) || !give(cpu, &place, block)))
+        knoll_cpu_report_address(cpu->cpus, block);
+}
+
+void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
+{
+    struct cpu_place place;
+    if (!cpu_find_slab(&cpu->cpus->region[0], block, &place) || entry_owner(place.entry) != cpu->number ||
+        !give_here(cpu, &place))
+        free_slowly(cpu, block);
+}
+
+void knoll_cpu_collect(struct knoll_cpu *cpu)
+{
+    collect(cpu, UINT32_MAX);
+}
+
+/* ---- Coming and going ---- */
+
+int knoll_cpu_start(struct knoll_cpu *cpu, struct knoll_cpus *cpus, unsigned number)
+{
+    if (number == NOBODY || number > KNOLL_CPUS)
+        return 0;
+    cpu_lock(cpus);
+    bool is_free = cpus->queue[number].is_off != 0;
+    cpus->queue[number].is_off = 0;
+    cpu_unlock(cpus);
+    if (!is_free)
+        return 0;
+    __builtin_memset(cpu, 0, sizeof *cpu);
+    cpu->cpus = cpus;
+    cpu->number = number;
+    cpu->shortages = __atomic_load_n(&cpus->shortages, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
+        cpu->size_class[i].current = &cpu->none;
+    return 1;
+}
+
+void knoll_cpu_drain(struct knoll_cpu *cpu)
+{
+    give_back_what_is_known(cpu);
+    cpu_lock(cpu->cpus);
+    cpu->cpus->queue[cpu->number].is_off = 1;
+    cpu_unlock(cpu->cpus);
+    look_through_common(cpu->cpus);
+}

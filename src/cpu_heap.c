@@ -1,0 +1,217 @@
+/* The heap that processors share: all that is done under its lock.
+ *
+ * There is one lock, and nothing is called while it is held but the core. So there is no lock order to keep, but that
+ * of a caller: whoever holds a lock that the lock hook takes, or is inside it, must not call an owner's function.
+ * While it is held one of these is done: a run or slab is taken or given back, O(1) or O(log n) as the page layer does;
+ * a slab's groups are written, at most 64; and KNOLL_CPU_BATCH groups of each of two queues are looked at.
+ *
+ * To the heap a slab that a processor owns has no free block: the processor took all there were at once. So the heap's
+ * own invariants hold at all times, and its counts of blocks include what processors have free.
+ *
+ * Invariants, of the slabs that the heap's tables have:
+ *   1. Each group of it says its shape in its entry; the first group of a run says none.
+ *   2. Nobody's: `free` is the slab's word. Somebody's: its word is 0.
+ *   3. No bit is both in `free` and in `returned`, but while knoll_cpu_accept moves it.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "accounts.h"
+#include "blocks.h"
+#include "cpu_table.h"
+
+/* ---- Making ---- */
+
+/* Puts the entries at the span's start, and gives the rest to the heap. */
+static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t least)
+{
+    struct knoll_heap *heap = &cpus->heap;
+    size_t groups = (size >> GROUP_BYTES_SHIFT) + 1;
+    size_t bytes = (groups * sizeof(struct knoll_cpu_entry) + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
+    int error = knoll_region_limits(heap, start, size, least);
+    if (error == KNOLL_OK && size < least + bytes)
+        error = KNOLL_ERROR_TOO_SMALL;
+    if (error != KNOLL_OK)
+        return error;
+    unsigned char *rest = (unsigned char *)start + bytes;
+    error = heap->total == 0 ? knoll_init(heap, rest, size - bytes) : knoll_add_memory(heap, rest, size - bytes);
+    if (error != KNOLL_OK)
+        return error;
+    if (!KNOLL_MEMORY_IS_ZERO)
+        __builtin_memset(start, 0, bytes);
+    cpus->region[cpus->region_count] = (struct knoll_cpu_region){(uintptr_t)rest, size - bytes, start};
+    __atomic_store_n(&cpus->region_count, cpus->region_count + 1, __ATOMIC_RELEASE);
+    return KNOLL_OK;
+}
+
+int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
+                    void *context)
+{
+    if (cpus == NULL)
+        return KNOLL_ERROR_NULL;
+    __builtin_memset(cpus, 0, sizeof *cpus);
+    cpus->lock = lock;
+    cpus->unlock = unlock;
+    cpus->context = context;
+    cpus->turn = 1;
+    for (uint32_t i = 0; i <= KNOLL_CPUS; i++) {
+        cpus->queue[i].last = QUEUE_END;
+        cpus->queue[i].rest = QUEUE_END;
+        cpus->queue[i].is_off = 1;
+    }
+    return add_region(cpus, start, size, KNOLL_MINIMUM_HEAP);
+}
+
+int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
+{
+    cpu_lock(cpus);
+    int error = add_region(cpus, start, size, KNOLL_PAGE);
+    cpu_unlock(cpus);
+    return error;
+}
+
+/* ---- Slabs ---- */
+
+/* Says the shape of each group of the slab that starts at this unit, and nothing else of it. */
+static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t number)
+{
+    const struct knoll_region *region = region_of_number(&cpus->heap, number);
+    size_t shape = region_shape(region, number & INDEX_MASK) - SHAPE_SLAB;
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
+    uint32_t groups = (knoll_shapes[shape].low >> GROUP_BYTES_SHIFT) + 1;
+    for (uint32_t i = 0; i < groups; i++) /* at most 64 rounds */
+        __atomic_store_n(&entry[i].shape, (uint8_t)(shape + 1), __ATOMIC_RELAXED);
+    return entry;
+}
+
+static uint32_t count_bits(uint64_t word)
+{
+    uint32_t count = 0;
+    for (; word != 0; word &= word - 1) /* at most 64 rounds */
+        count++;
+    return count;
+}
+
+bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group)
+{
+    struct knoll_heap *heap = &cpus->heap;
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    if ((state->current == NULL || slab_word(state->current) == 0) && !knoll_slab_refill(heap, size_class))
+        return false;
+
+    uint64_t word = slab_word(state->current);
+    uint32_t count = count_bits(word);
+    slab_set_word(state->current, 0);
+    heap->touched[size_class] = 64;
+    heap->allocations += count;
+    state->used += count;
+    account_used(heap, count * class_size(size_class));
+
+    unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
+    const struct knoll_region *region = region_of_address(heap, start);
+    uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, start) >> KNOLL_UNIT_SHIFT));
+    struct knoll_cpu_entry *entry = know_slab(cpus, number);
+    bool is_fresh = word == cpu_slab_shape(entry)->all_free;
+    if (is_fresh)
+        __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
+    entry->previous = NOT_LISTED;
+    entry_set_free(entry, word);
+    entry_set_owner(entry, owner, !is_fresh && entry_is_loose(entry));
+    *group = number >> GROUP_SHIFT;
+    return true;
+}
+
+void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
+{
+    struct knoll_heap *heap = &cpus->heap;
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    uint32_t *slab = entry_of(heap, group_unit(group));
+    struct slab_place place = {slab, cpu_slab_shape(entry), group_unit(group), 0};
+    entry_set_owner(entry, NOBODY, entry_is_loose(entry));
+    uint64_t bits = entry_free(entry) & ~slab_word(slab);
+    uint32_t count = count_bits(bits);
+    if (count == 0)
+        return;
+    heap->headroom += (size_t)count * place.shape->size;
+    slab_give_some(heap, place, bits, count);
+}
+
+/* ---- Queues ---- */
+
+/* Frees the runs that start in this group and were returned. */
+static void free_runs(struct knoll_cpus *cpus, uint32_t group)
+{
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    uint64_t bits = __atomic_exchange_n(&entry->returned, 0, __ATOMIC_ACQ_REL);
+    for (; bits != 0; bits &= bits - 1) /* at most GROUP_UNITS rounds */
+        knoll_free(&cpus->heap, unit_address(&cpus->heap, group_unit(group) + bits_lowest(bits)));
+}
+
+/* Looks through the queue of nobody, or of a processor that is off. */
+static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
+{
+    struct knoll_cpu_queue *queue = &cpus->queue[owner];
+    uint32_t group;
+    uint32_t seen = 0;
+    if (!knoll_cpu_queue_open(queue))
+        return 0;
+    for (; seen < KNOLL_CPU_BATCH && knoll_cpu_queue_take(cpus, queue, &group); seen++) {
+        struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+        if (entry_shape(entry) == 0) {
+            free_runs(cpus, group);
+        } else if (entry_owner(entry) == NOBODY || entry_owner(entry) == owner) {
+            knoll_cpu_accept(cpus, group);
+            knoll_cpu_give_back(cpus, group);
+        } else {
+            knoll_cpu_push(cpus, group); /* somebody took it over meanwhile */
+        }
+    }
+    knoll_cpu_queue_close(queue);
+    return seen;
+}
+
+uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus)
+{
+    uint32_t seen = collect(cpus, NOBODY);
+    if (cpus->queue[cpus->turn].is_off)
+        seen += collect(cpus, cpus->turn);
+    cpus->turn = cpus->turn % KNOLL_CPUS + 1;
+    return seen;
+}
+
+/* ---- Runs, and what can be served no other way ---- */
+
+static struct knoll_cpu_entry *entry_of_unit(struct knoll_cpus *cpus, const void *address)
+{
+    const struct knoll_region *region = region_of_address(&cpus->heap, address);
+    uint32_t unit = (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT);
+    return cpu_entry(cpus, region_unit_number(region, unit) >> GROUP_SHIFT);
+}
+
+void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
+{
+    struct knoll_heap *heap = &cpus->heap;
+    size_t usable;
+    void *block = knoll_large_take(heap, alignment, size, false, &usable);
+    if (block == NULL)
+        return NULL;
+    heap->allocations++;
+    account_used(heap, usable);
+    __atomic_store_n(&entry_of_unit(cpus, block)->shape, 0, __ATOMIC_RELAXED);
+    return block;
+}
+
+void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t size)
+{
+    struct slab_place place;
+    void *block = knoll_aligned_alloc(&cpus->heap, alignment, size);
+    if (block == NULL)
+        return NULL;
+    if (slab_find(region_of_address(&cpus->heap, block), block, &place)) {
+        struct knoll_cpu_entry *entry = know_slab(cpus, place.number);
+        entry_set_free(entry, slab_word(place.slab));
+        entry_note_alignment(entry, alignment);
+        entry_set_owner(entry, NOBODY, true);
+    } else {
+        __atomic_store_n(&entry_of_unit(cpus, block)->shape, 0, __ATOMIC_RELAXED);
+    }
+    return block;
+}

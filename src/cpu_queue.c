@@ -1,0 +1,139 @@
+/* Giving a block back from anywhere, and the queues in which slabs with such blocks wait.
+ *
+ * Wait-free on the side of who gives back: an OR, and for the first block that a slab's owner has not seen yet an
+ * exchange and a store. What is looked at before is the caller's own: a block that is held keeps its slab's shape, and
+ * its run's first cell.
+ *
+ * Invariants:
+ *   1. A group is in a queue, or in the hand of who took it from one, just if `returned` is not 0; but where a fault's
+ *      bit was withdrawn it may be in one with 0.
+ *   2. Only who has a queue open writes `rest`, and sets next_queued to QUEUE_CUT; it does so before `returned` becomes
+ *      0, so before the group can be pushed again.
+ *   3. A block that is freed twice, the second time after the first, is reported by the second call: its bit is in
+ * `free` or in `returned`, and moves from the latter to the former by being in both for a moment. If neither call is
+ *      after the other, knoll_cpu_accept finds it at last.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "blocks.h"
+#include "cpu_table.h"
+
+bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct cpu_place *place)
+{
+    uint32_t count = __atomic_load_n(&cpus->region_count, __ATOMIC_ACQUIRE);
+    for (uint32_t i = 0; i < count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
+        const struct knoll_cpu_region *seen = &cpus->region[i];
+        uintptr_t offset = (uintptr_t)address - seen->start;
+        if (offset >= seen->size)
+            continue;
+        if (cpu_find_slab(seen, address, place)) {
+            place->group |= i << GROUP_INDEX_BITS;
+            return place->index < place->shape->capacity;
+        }
+        const struct knoll_region *region = cpus->heap.region[i];
+        uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+        uint32_t group = unit >> GROUP_SHIFT;
+        *place = (struct cpu_place){&seen->entries[group], NULL, group | i << GROUP_INDEX_BITS, unit % GROUP_UNITS};
+        return unit >= region->first && large_starts(region, address);
+    }
+    return false;
+}
+
+void knoll_cpu_report(struct knoll_cpus *cpus, enum knoll_fault fault, const void *address)
+{
+    if (cpus->heap.fault_handler == NULL)
+        __builtin_trap();
+    cpus->heap.fault_handler(&cpus->heap, fault, address);
+}
+
+/* The heap's tables say of a slab that somebody owns that all of its blocks are held. So what they say of one that is
+ * not is that it is, and then it must have been freed twice. */
+void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address)
+{
+    struct cpu_place place;
+    struct block block;
+    bool is_free = knoll_cpu_find(cpus, address, &place) || knoll_block_find(&cpus->heap, address, &block);
+    knoll_cpu_report(cpus, is_free ? KNOLL_FAULT_DOUBLE_FREE : knoll_address_fault(&cpus->heap, address), address);
+}
+
+/* ---- Queues ---- */
+
+void knoll_cpu_push(struct knoll_cpus *cpus, uint32_t group)
+{
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    struct knoll_cpu_queue *queue = &cpus->queue[entry_owner(entry)];
+    uint32_t before = __atomic_exchange_n(&queue->last, group + 1, __ATOMIC_ACQ_REL);
+    __atomic_store_n(&entry->next_queued, before, __ATOMIC_RELEASE);
+}
+
+bool knoll_cpu_queue_open(struct knoll_cpu_queue *queue)
+{
+    return __atomic_exchange_n(&queue->busy, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+void knoll_cpu_queue_close(struct knoll_cpu_queue *queue)
+{
+    __atomic_store_n(&queue->busy, 0, __ATOMIC_RELEASE);
+}
+
+bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, uint32_t *group)
+{
+    uint32_t first = queue->rest;
+    if (first == QUEUE_END) {
+        if (__atomic_load_n(&queue->last, __ATOMIC_RELAXED) == QUEUE_END)
+            return false;
+        first = __atomic_exchange_n(&queue->last, QUEUE_END, __ATOMIC_ACQ_REL);
+    }
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, first - 1);
+    uint32_t next = __atomic_load_n(&entry->next_queued, __ATOMIC_ACQUIRE);
+    if (next == QUEUE_CUT) { /* whoever pushed it has not said yet what came before */
+        queue->rest = first;
+        return false;
+    }
+    __atomic_store_n(&entry->next_queued, QUEUE_CUT, __ATOMIC_RELAXED);
+    queue->rest = next;
+    *group = first - 1;
+    return true;
+}
+
+/* ---- Blocks ---- */
+
+bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place)
+{
+    struct knoll_cpu_entry *entry = place->entry;
+    uint64_t mask = bit(place->index);
+    if (place->shape != NULL && (entry_free(entry) & mask) != 0)
+        return false;
+    uint64_t before = __atomic_fetch_or(&entry->returned, mask, __ATOMIC_ACQ_REL);
+    bool was_returned = (before & mask) != 0;
+    bool was_free = place->shape != NULL && (entry_free(entry) & mask) != 0; /* moved there since */
+    if (was_free && !was_returned)
+        __atomic_fetch_and(&entry->returned, ~mask, __ATOMIC_RELEASE);
+    if (before == 0)
+        knoll_cpu_push(cpus, place->group);
+    return !was_free && !was_returned;
+}
+
+void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
+{
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+    while (bits != 0) { /* at most 64 rounds: each is for other blocks */
+        uint64_t twice = bits & entry_free(entry);
+        entry_set_free(entry, entry_free(entry) | bits);
+        uint64_t before = __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_ACQ_REL);
+        if (twice != 0)
+            knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
+                             unit_address(&cpus->heap, group_unit(group)) +
+                                 (size_t)bits_lowest(twice) * cpu_slab_shape(entry)->size);
+        bits = before & ~bits;
+    }
+}
+
+void knoll_cpus_free(struct knoll_cpus *cpus, void *block)
+{
+    struct cpu_place place;
+    if (block == NULL)
+        return;
+    if (!knoll_cpu_find(cpus, block, &place) || !knoll_cpu_return(cpus, &place))
+        knoll_cpu_report_address(cpus, block);
+}

@@ -1,0 +1,205 @@
+/* What many processors share: from an address to its group's entry, the bits in it, and the queues of slabs with
+ * returned blocks.
+ *
+ * A block of a slab is in one of three states, told by two words of the slab's first entry:
+ *
+ *     free  returned
+ *      0       0      a caller holds it
+ *      1       0      it may be handed out by who owns the slab, or holds the lock if nobody does
+ *      0       1      given back by another, and not seen by the owner yet
+ *
+ * `free` is written by one at a time. `returned` is changed by atomic OR and AND only. Who finds it 0 before an OR must
+ * push the group to its owner's queue; it is there just as long as `returned` is not 0 or somebody has it in hand. So a
+ * group is in at most one queue, and whoever takes it out must leave `returned` 0 or push it again.
+ *
+ * A queue is a chain from the group pushed last to the first. A push exchanges the chain's end with the group, then
+ * says in the group's entry what came before it: two steps, wait-free. Between them the chain is cut there:
+ * next_queued is QUEUE_CUT, and who takes from the queue goes on at that group next time.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_CPU_TABLE_H
+#define KNOLL_CPU_TABLE_H
+
+#include "knoll_cpu.h"
+#include "large.h"
+#include "slab.h"
+
+#if __GCC_ATOMIC_LLONG_LOCK_FREE != 2
+#error "knoll_cpu.h needs atomic operations of 64 bits"
+#endif
+
+_Static_assert(sizeof(struct knoll_cpu_entry) == 32, "knoll_cpu.h and knoll_cpus_init say so");
+
+#define GROUP_BYTES_SHIFT (KNOLL_UNIT_SHIFT + GROUP_SHIFT)
+#define GROUP_INDEX_BITS  (INDEX_BITS - GROUP_SHIFT)
+
+/* What stands in queues besides groups, which stand there as their number plus 1. */
+#define QUEUE_CUT UINT32_C(0)
+#define QUEUE_END UINT32_MAX
+
+#define NOBODY 0u /* owns a slab whose free blocks are in the heap's hand */
+
+#define NO_GROUP   0u         /* of a list: the first group is no slab's, for it has the heap's tables */
+#define NOT_LISTED UINT32_MAX /* `previous` of a slab in no list */
+
+/* With the owner's number: a block of the slab was asked for as another size, see knoll_realloc. */
+#define OWNER_MASK  0x7FFFu
+#define OWNER_LOOSE 0x8000u
+
+/* Where a block lies: in a slab, or as a run of its own, whose shape is NULL and whose index is of the unit that it
+ * starts with in its group. */
+struct cpu_place {
+    struct knoll_cpu_entry *entry;
+    const struct knoll_shape *shape;
+    uint32_t group; /* its number: the region's, then that of the group in it */
+    uint32_t index;
+};
+
+static inline uint64_t entry_free(const struct knoll_cpu_entry *entry)
+{
+    return __atomic_load_n(&entry->free, __ATOMIC_RELAXED);
+}
+
+static inline void entry_set_free(struct knoll_cpu_entry *entry, uint64_t word)
+{
+    __atomic_store_n(&entry->free, word, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t entry_returned(const struct knoll_cpu_entry *entry)
+{
+    return __atomic_load_n(&entry->returned, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t entry_owner(const struct knoll_cpu_entry *entry)
+{
+    return __atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_MASK;
+}
+
+static inline bool entry_is_loose(const struct knoll_cpu_entry *entry)
+{
+    return (__atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_LOOSE) != 0;
+}
+
+/* Says who owns the slab and whether it is loose, under the lock. */
+static inline void entry_set_owner(struct knoll_cpu_entry *entry, uint32_t owner, bool is_loose)
+{
+    __atomic_store_n(&entry->owner, (uint16_t)(owner | (is_loose ? OWNER_LOOSE : 0)), __ATOMIC_RELAXED);
+}
+
+static inline unsigned entry_shape(const struct knoll_cpu_entry *entry)
+{
+    return __atomic_load_n(&entry->shape, __ATOMIC_RELAXED);
+}
+
+/* The greatest alignment that one of the slab's blocks was asked for with. */
+static inline size_t entry_alignment(const struct knoll_cpu_entry *entry)
+{
+    return (size_t)16 << __atomic_load_n(&entry->alignment, __ATOMIC_RELAXED);
+}
+
+/* Notes that one was asked for with this alignment, for whoever writes `free`. */
+static inline void entry_note_alignment(struct knoll_cpu_entry *entry, size_t alignment)
+{
+    if (entry_alignment(entry) < alignment)
+        __atomic_store_n(&entry->alignment, (uint8_t)(bits_highest(alignment) - 4), __ATOMIC_RELAXED);
+}
+
+/* Finds the slab of this region that the address is in; false if it is in none. `group` counts from the region's start.
+ */
+static inline bool cpu_find_slab(const struct knoll_cpu_region *region, const void *address, struct cpu_place *place)
+{
+    uintptr_t offset = (uintptr_t)address - region->start;
+    if (offset >= region->size)
+        return false;
+    unsigned shape = entry_shape(&region->entries[offset >> GROUP_BYTES_SHIFT]);
+    if (shape == 0)
+        return false;
+    place->shape = &knoll_shapes[shape - 1];
+    uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
+    place->group = (uint32_t)((offset - within) >> GROUP_BYTES_SHIFT);
+    place->entry = &region->entries[place->group];
+    place->index = shape_block_at(place->shape, within);
+    return true;
+}
+
+/* Whether a caller holds the slab's block at this place, as far as who asks can know. */
+static inline bool cpu_slab_holds(const struct cpu_place *place)
+{
+    return place->index < place->shape->capacity &&
+           ((entry_free(place->entry) | entry_returned(place->entry)) >> place->index & 1) == 0;
+}
+
+static inline struct knoll_cpu_entry *cpu_entry(const struct knoll_cpus *cpus, uint32_t group)
+{
+    return &cpus->region[group >> GROUP_INDEX_BITS].entries[group & ((1u << GROUP_INDEX_BITS) - 1)];
+}
+
+/* The shape of the slab that starts with this group, which one does. */
+static inline const struct knoll_shape *cpu_slab_shape(const struct knoll_cpu_entry *entry)
+{
+    return &knoll_shapes[entry_shape(entry) - 1];
+}
+
+/* The first unit of a group. */
+static inline uint32_t group_unit(uint32_t group)
+{
+    return group << GROUP_SHIFT;
+}
+
+/* Finds what a caller may hold at this address: in a slab the block that starts there, or a run. False if there is
+ * none, be it held or not. */
+bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct cpu_place *place);
+
+/* Reports this address, at which no block is held. */
+void knoll_cpu_report(struct knoll_cpus *cpus, enum knoll_fault fault, const void *address);
+void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address);
+
+/* ---- Queues (cpu_queue.c) ---- */
+
+/* Puts a group with returned blocks into its owner's queue. */
+void knoll_cpu_push(struct knoll_cpus *cpus, uint32_t group);
+
+/* Says at this place that the block is given back. False if it was already. */
+bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place);
+
+/* Begins to take from a queue; false if somebody else does so. */
+bool knoll_cpu_queue_open(struct knoll_cpu_queue *queue);
+void knoll_cpu_queue_close(struct knoll_cpu_queue *queue);
+
+/* Takes a group from an open queue; false if there is none that can be looked at now. */
+bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, uint32_t *group);
+
+/* Moves what was returned to a slab to its free blocks, for whoever writes these. */
+void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
+
+/* ---- The heap behind (cpu_heap.c). The lock is held, or nothing runs ---- */
+
+/* Looks through what waits in the queue of no owner, and that of a processor that is off: at most KNOLL_CPU_BATCH
+ * groups of each. Returns how many. */
+uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus);
+
+/* Hands a slab of this class to a processor, with all of its free blocks; false if memory does not suffice. */
+bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group);
+
+/* Gives all free blocks of a slab back to the heap. Nobody owns it then. */
+void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group);
+
+/* Serves a request by a run. */
+void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size);
+
+/* Serves a request that nothing else could, by whatever the heap has; counts a failure if that is nothing. */
+void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t size);
+
+static inline void cpu_lock(struct knoll_cpus *cpus)
+{
+    if (cpus->lock != NULL)
+        cpus->lock(cpus->context);
+}
+
+static inline void cpu_unlock(struct knoll_cpus *cpus)
+{
+    if (cpus->unlock != NULL)
+        cpus->unlock(cpus->context);
+}
+
+#endif
