@@ -29,13 +29,13 @@ extern "C" {
 /* What is known of a group of units beside the heap's own tables; of a slab, in its first group's. 32 bytes a group, of
  * 4096 bytes in classic and 2048 in compact. */
 struct knoll_cpu_entry {
-    uint64_t free;     /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out */
     uint64_t returned; /* blocks that others gave back since; atomic. Of runs: one bit for each unit that starts one */
+    uint64_t free;     /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out */
     uint32_t next_queued; /* in its owner's queue of slabs with returned blocks */
     uint32_t next;        /* in its owner's list of slabs with free blocks */
     uint32_t previous;    /* or that it is in no list */
     uint16_t owner;       /* the number of a processor, or 0: none; and a flag */
-    uint8_t shape;        /* of the slab that the group is in, plus 1; or 0 */
+    uint8_t shape;        /* of the slab that the group is in, as the heap's tables say it; or 0 */
     uint8_t alignment;    /* log2 of the greatest that one of its blocks was asked for with, less 4 */
 };
 

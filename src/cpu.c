@@ -115,7 +115,7 @@ static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *qu
         return NULL;
     while (knoll_cpu_queue_take(cpus, queue, &group)) { /* one round for each group that was there at first */
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        uint64_t left = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+        uint64_t left = __atomic_load_n(&entry->returned, __ATOMIC_SEQ_CST);
         uint64_t right = left & ~entry_free(entry); /* without those of frees that are about to be refused */
         if (block == NULL && right != 0 && entry_shape(entry) != 0 && cpu_slab_shape(entry)->size_class == size_class) {
             unsigned index = bits_lowest(right);
@@ -291,11 +291,11 @@ void *knoll_cpu_calloc(struct knoll_cpu *cpu, size_t count, size_t size)
 static inline bool give_here(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     uint64_t before = entry_free(place->entry);
-    if (!cpu_slab_holds(place))
+    uint64_t mask = bit(place->index);
+    if (((before | entry_returned(place->entry)) & mask) != 0)
         return false;
-    uint64_t word = before | bit(place->index);
-    entry_set_free(place->entry, word);
-    if (before == 0 || word == place->shape->all_free)
+    entry_set_free(place->entry, before | mask);
+    if (before == 0 || (before | mask) == place->shape->all_free)
         settle(cpu, place->entry, place->group);
     return true;
 }
@@ -312,14 +312,13 @@ static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place, void 
     return true;
 }
 
-/* Gives back a block of a slab that this processor does not own. What is nobody's is looked through now and then, so
- * that it does not wait for somebody who needs the lock. */
-static bool give_elsewhere(struct knoll_cpu *cpu, const struct cpu_place *place)
+/* Gives back a block of nobody's slab. These are looked through now and then, so that they do not wait for somebody who
+ * needs the lock. */
+static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place, const void *block)
 {
-    bool is_nobodys = entry_owner(place->entry) == NOBODY;
-    if (!knoll_cpu_return(cpu->cpus, place))
+    if (!cpu_return(cpu->cpus, place, block))
         return false;
-    if (is_nobodys && ++cpu->unseen == KNOLL_CPU_BATCH) {
+    if (++cpu->unseen >= KNOLL_CPU_BATCH) {
         cpu->unseen = 0;
         cpu_lock(cpu->cpus);
         knoll_cpu_collect_common(cpu->cpus);
@@ -333,9 +332,13 @@ static bool give(struct knoll_cpu *cpu, const struct cpu_place *place, void *blo
 {
     if (place->shape == NULL)
         return give_run(cpu, place, block);
-    return entry_owner(place->entry) == cpu->number ? give_here(cpu, place) : give_elsewhere(cpu, place);
+    uint32_t owner = entry_owner(place->entry);
+    return owner == NOBODY        ? give_to_nobody(cpu, place, block)
+           : owner == cpu->number ? give_here(cpu, place)
+                                  : cpu_return(cpu->cpus, place, block);
 }
 
+/* Frees what is no block of a processor's slab in the first region. */
 static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
@@ -346,9 +349,12 @@ static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *b
 void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (!cpu_find_slab(&cpu->cpus->region[0], block, &place) || entry_owner(place.entry) != cpu->number ||
-        !give_here(cpu, &place))
-        free_slowly(cpu, block);
+    if (cpu_find_slab(&cpu->cpus->region[0], block, &place) && place.index < place.shape->capacity) {
+        uint32_t owner = entry_owner(place.entry);
+        if (owner == cpu->number ? give_here(cpu, &place) : owner != NOBODY && cpu_return(cpu->cpus, &place, block))
+            return;
+    }
+    free_slowly(cpu, block);
 }
 
 void knoll_cpu_collect(struct knoll_cpu *cpu)

@@ -74,11 +74,11 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t number)
 {
     const struct knoll_region *region = region_of_number(&cpus->heap, number);
-    size_t shape = region_shape(region, number & INDEX_MASK) - SHAPE_SLAB;
+    size_t shape = region_shape(region, number & INDEX_MASK);
     struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
-    uint32_t groups = (knoll_shapes[shape].low >> GROUP_BYTES_SHIFT) + 1;
+    uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
     for (uint32_t i = 0; i < groups; i++) /* at most 64 rounds */
-        __atomic_store_n(&entry[i].shape, (uint8_t)(shape + 1), __ATOMIC_RELAXED);
+        __atomic_store_n(&entry[i].shape, (uint8_t)shape, __ATOMIC_RELAXED);
     return entry;
 }
 

@@ -72,15 +72,15 @@ static bool slab_agrees(const struct knoll_cpus *cpus, const struct knoll_region
 {
     uint32_t group = region_unit_number(region, index) >> GROUP_SHIFT;
     const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    size_t shape = region_shape(region, index) - SHAPE_SLAB;
-    uint32_t groups = (knoll_shapes[shape].low >> GROUP_BYTES_SHIFT) + 1;
+    size_t shape = region_shape(region, index);
+    uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
     for (uint32_t i = 0; i < groups; i++) /* at most 64 rounds */
-        if (entry_shape(&entry[i]) != shape + 1)
+        if (entry_shape(&entry[i]) != shape)
             return false;
     uint64_t word = slab_word(region_entry(region, index));
     bool is_owned = entry_owner(entry) != NOBODY;
     return word == (is_owned ? 0 : entry_free(entry)) && entry_owner(entry) <= KNOLL_CPUS &&
-           ((entry_free(entry) | entry_returned(entry)) & ~knoll_shapes[shape].all_free) == 0 &&
+           ((entry_free(entry) | entry_returned(entry)) & ~shape_of(shape)->all_free) == 0 &&
            (entry_free(entry) & entry_returned(entry)) == 0;
 }
 

@@ -1,15 +1,16 @@
 /* Giving a block back from anywhere, and the queues in which slabs with such blocks wait.
  *
- * Wait-free on the side of who gives back: an OR, and for the first block that a slab's owner has not seen yet an
- * exchange and a store. What is looked at before is the caller's own: a block that is held keeps its slab's shape, and
- * its run's first cell.
+ * Wait-free on the side of who gives back: an OR, and for the first block that a slab's owner has not seen yet a
+ * compare-and-exchange that is not repeated, an exchange and a store. What is looked at before is the caller's own: a
+ * block that is held keeps its slab's shape, and its run's first cell.
  *
  * Invariants:
- *   1. A group is in a queue, or in the hand of who took it from one, just if `returned` is not 0; but where a fault's
- *      bit was withdrawn it may be in one with 0.
- *   2. Only who has a queue open writes `rest`, and sets next_queued to QUEUE_CUT; it does so before `returned` becomes
- *      0, so before the group can be pushed again.
- *   3. A block that is freed twice, the second time after the first, is reported by the second call: its bit is in
+ *   1. A group of which `returned` is not 0 is in a queue, or in the hand of who took it from one or is about to push
+ * it.
+ *   2. A group is in one queue at most: who changed its next_queued from QUEUE_NOT pushes it, and only who takes it
+ *      changes that back.
+ *   3. Only who has a queue open writes `rest`.
+ *   4. A block that is freed twice, the second time after the first, is reported by the second call: its bit is in
  * `free` or in `returned`, and moves from the latter to the former by being in both for a moment. If neither call is
  *      after the other, knoll_cpu_accept finds it at last.
  *
@@ -57,9 +58,13 @@ void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address)
 
 /* ---- Queues ---- */
 
-void knoll_cpu_push(struct knoll_cpus *cpus, uint32_t group)
+__attribute__((noinline)) void knoll_cpu_push(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    uint32_t expected = QUEUE_NOT;
+    if (!__atomic_compare_exchange_n(&entry->next_queued, &expected, QUEUE_CUT, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return;
     struct knoll_cpu_queue *queue = &cpus->queue[entry_owner(entry)];
     uint32_t before = __atomic_exchange_n(&queue->last, group + 1, __ATOMIC_ACQ_REL);
     __atomic_store_n(&entry->next_queued, before, __ATOMIC_RELEASE);
@@ -89,51 +94,57 @@ bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue
         queue->rest = first;
         return false;
     }
-    __atomic_store_n(&entry->next_queued, QUEUE_CUT, __ATOMIC_RELAXED);
     queue->rest = next;
+    __atomic_store_n(&entry->next_queued, QUEUE_NOT, __ATOMIC_SEQ_CST);
     *group = first - 1;
     return true;
 }
 
 /* ---- Blocks ---- */
 
-bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place)
+void knoll_cpu_refuse(struct knoll_cpus *cpus, const void *block)
 {
-    struct knoll_cpu_entry *entry = place->entry;
+    struct cpu_place place;
+    if (knoll_cpu_find(cpus, block, &place)) /* as it was before */
+        __atomic_fetch_and(&place.entry->returned, ~bit(place.index), __ATOMIC_RELEASE);
+    knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, block);
+}
+
+bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, const void *block)
+{
+    if (place->shape != NULL)
+        return cpu_return(cpus, place, block);
     uint64_t mask = bit(place->index);
-    if (place->shape != NULL && (entry_free(entry) & mask) != 0)
+    if ((__atomic_fetch_or(&place->entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
         return false;
-    uint64_t before = __atomic_fetch_or(&entry->returned, mask, __ATOMIC_ACQ_REL);
-    bool was_returned = (before & mask) != 0;
-    bool was_free = place->shape != NULL && (entry_free(entry) & mask) != 0; /* moved there since */
-    if (was_free && !was_returned)
-        __atomic_fetch_and(&entry->returned, ~mask, __ATOMIC_RELEASE);
-    if (before == 0)
-        knoll_cpu_push(cpus, place->group);
-    return !was_free && !was_returned;
+    knoll_cpu_push(cpus, place->group);
+    return true;
 }
 
 void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
-    while (bits != 0) { /* at most 64 rounds: each is for other blocks */
-        uint64_t twice = bits & entry_free(entry);
-        entry_set_free(entry, entry_free(entry) | bits);
-        uint64_t before = __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_ACQ_REL);
-        if (twice != 0)
-            knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
-                             unit_address(&cpus->heap, group_unit(group)) +
-                                 (size_t)bits_lowest(twice) * cpu_slab_shape(entry)->size);
-        bits = before & ~bits;
-    }
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_SEQ_CST);
+    uint64_t twice = bits & entry_free(entry);
+    entry_set_free(entry, entry_free(entry) | bits);
+    __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
+    if (twice != 0)
+        knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
+                         unit_address(&cpus->heap, group_unit(group)) +
+                             (size_t)bits_lowest(twice) * cpu_slab_shape(entry)->size);
+}
+
+static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void *block)
+{
+    struct cpu_place place;
+    if (block != NULL && (!knoll_cpu_find(cpus, block, &place) || !knoll_cpu_return(cpus, &place, block)))
+        knoll_cpu_report_address(cpus, block);
 }
 
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
-    if (block == NULL)
-        return;
-    if (!knoll_cpu_find(cpus, block, &place) || !knoll_cpu_return(cpus, &place))
-        knoll_cpu_report_address(cpus, block);
+    if (!cpu_find_slab(&cpus->region[0], block, &place) || place.index >= place.shape->capacity ||
+        !cpu_return(cpus, &place, block))
+        free_slowly(cpus, block);
 }

@@ -8,13 +8,14 @@
  *      1       0      it may be handed out by who owns the slab, or holds the lock if nobody does
  *      0       1      given back by another, and not seen by the owner yet
  *
- * `free` is written by one at a time. `returned` is changed by atomic OR and AND only. Who finds it 0 before an OR must
- * push the group to its owner's queue; it is there just as long as `returned` is not 0 or somebody has it in hand. So a
- * group is in at most one queue, and whoever takes it out must leave `returned` 0 or push it again.
+ * `free` is written by one at a time. `returned` is changed by atomic OR and AND only.
  *
- * A queue is a chain from the group pushed last to the first. A push exchanges the chain's end with the group, then
- * says in the group's entry what came before it: two steps, wait-free. Between them the chain is cut there:
- * next_queued is QUEUE_CUT, and who takes from the queue goes on at that group next time.
+ * A group with returned blocks waits in its owner's queue, a chain from the group pushed last to the first. Its entry's
+ * next_queued says whether it does: QUEUE_NOT if not. Whoever returns a block looks after the OR; who finds QUEUE_NOT
+ * and changes it to QUEUE_CUT pushes the group: an exchange of the chain's end with it, and then a store that says what
+ * came before it. Until that store the chain is cut there, and who takes from the queue goes on at that group next
+ * time. Whoever takes a group writes QUEUE_NOT before it looks at `returned`. The OR and the look, that write and that
+ * look are sequentially consistent: so no returned block is overlooked, though a group may be in a queue with none.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_CPU_TABLE_H
@@ -34,7 +35,8 @@ _Static_assert(sizeof(struct knoll_cpu_entry) == 32, "knoll_cpu.h and knoll_cpus
 #define GROUP_INDEX_BITS  (INDEX_BITS - GROUP_SHIFT)
 
 /* What stands in queues besides groups, which stand there as their number plus 1. */
-#define QUEUE_CUT UINT32_C(0)
+#define QUEUE_NOT UINT32_C(0)
+#define QUEUE_CUT (UINT32_MAX - 1)
 #define QUEUE_END UINT32_MAX
 
 #define NOBODY 0u /* owns a slab whose free blocks are in the heap's hand */
@@ -114,10 +116,11 @@ static inline bool cpu_find_slab(const struct knoll_cpu_region *region, const vo
     unsigned shape = entry_shape(&region->entries[offset >> GROUP_BYTES_SHIFT]);
     if (shape == 0)
         return false;
-    place->shape = &knoll_shapes[shape - 1];
+    place->shape = shape_of(shape);
     uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
-    place->group = (uint32_t)((offset - within) >> GROUP_BYTES_SHIFT);
-    place->entry = &region->entries[place->group];
+    uintptr_t group = (offset - within) >> GROUP_BYTES_SHIFT;
+    place->group = (uint32_t)group;
+    place->entry = &region->entries[group];
     place->index = shape_block_at(place->shape, within);
     return true;
 }
@@ -137,7 +140,7 @@ static inline struct knoll_cpu_entry *cpu_entry(const struct knoll_cpus *cpus, u
 /* The shape of the slab that starts with this group, which one does. */
 static inline const struct knoll_shape *cpu_slab_shape(const struct knoll_cpu_entry *entry)
 {
-    return &knoll_shapes[entry_shape(entry) - 1];
+    return shape_of(entry_shape(entry));
 }
 
 /* The first unit of a group. */
@@ -156,11 +159,34 @@ void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address);
 
 /* ---- Queues (cpu_queue.c) ---- */
 
-/* Puts a group with returned blocks into its owner's queue. */
+/* Puts a group into its owner's queue, if it is in none. */
 void knoll_cpu_push(struct knoll_cpus *cpus, uint32_t group);
 
-/* Says at this place that the block is given back. False if it was already. */
-bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place);
+static inline bool entry_is_queued(const struct knoll_cpu_entry *entry)
+{
+    return __atomic_load_n(&entry->next_queued, __ATOMIC_SEQ_CST) != QUEUE_NOT;
+}
+
+/* Takes back what cpu_return said of this block, and reports that it was free already. */
+void knoll_cpu_refuse(struct knoll_cpus *cpus, const void *block);
+
+/* Says that the slab's block at this place is given back. False if it was already. Wait-free: an OR of one bit, of
+ * which only that bit is asked back, is one instruction on x86 too. */
+static inline bool cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, const void *block)
+{
+    struct knoll_cpu_entry *entry = place->entry;
+    uint64_t mask = bit(place->index);
+    if ((__atomic_fetch_or(&entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
+        return false;
+    if ((entry_free(entry) >> place->index & 1) != 0)
+        knoll_cpu_refuse(cpus, block);
+    else if (!entry_is_queued(entry))
+        knoll_cpu_push(cpus, place->group);
+    return true;
+}
+
+/* The same for any block that knoll_cpu_find found. */
+bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, const void *block);
 
 /* Begins to take from a queue; false if somebody else does so. */
 bool knoll_cpu_queue_open(struct knoll_cpu_queue *queue);
