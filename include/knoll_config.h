@@ -64,6 +64,17 @@
 #define KNOLL_CPU_BYTES 65536
 #endif
 
+/* KNOLL_CPU_RUNS: in compact, how many runs of each length up to 4096 bytes a processor may keep, so that requests over
+ * 1024 bytes mostly need no lock either. Default 4, from 1. Each costs 32 bytes in struct knoll_cpu, and may keep 18
+ * KiB. */
+#ifndef KNOLL_CPU_RUNS
+#define KNOLL_CPU_RUNS 4
+#endif
+
+#if KNOLL_CPU_RUNS < 1
+#error "KNOLL_CPU_RUNS must be at least 1"
+#endif
+
 /* KNOLL_CPU_BATCH: how many slabs, or returned runs, are moved in one holding of the lock at most. Default 8. */
 #ifndef KNOLL_CPU_BATCH
 #define KNOLL_CPU_BATCH 8

@@ -30,7 +30,8 @@ extern "C" {
  * 4096 bytes in classic and 2048 in compact. */
 struct knoll_cpu_entry {
     uint64_t returned; /* blocks that others gave back since; atomic. Of runs: one bit for each unit that starts one */
-    uint64_t free;     /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out */
+    uint64_t free; /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out. Of runs:
+                      one byte for each unit, not 0 if a processor keeps the run that starts there */
     uint32_t next_queued; /* in its owner's queue of slabs with returned blocks */
     uint32_t next;        /* in its owner's list of slabs with free blocks */
     uint32_t previous;    /* or that it is in no list */
@@ -48,6 +49,14 @@ struct knoll_cpu_class {
     uint32_t listed;                 /* how many they are */
 };
 
+/* Runs of one length that a processor keeps. */
+struct knoll_cpu_runs {
+    uint32_t count;
+    uint32_t run[KNOLL_CPU_RUNS]; /* unit numbers */
+};
+
+#define KNOLL_CPU_LENGTHS (KNOLL_PAGE >> KNOLL_UNIT_SHIFT) /* in units */
+
 /* One for each processor, in memory that stays. Private. */
 struct knoll_cpu {
     struct knoll_cpus *cpus;
@@ -56,6 +65,7 @@ struct knoll_cpu {
     uint32_t unseen;             /* blocks that it gave back to nobody's slabs since it last looked through these */
     struct knoll_cpu_entry none; /* stands for the current slab where there is none */
     struct knoll_cpu_class size_class[KNOLL_CLASS_COUNT];
+    struct knoll_cpu_runs runs[KNOLL_CPU_LENGTHS]; /* by length, less 1 */
 };
 
 /* Slabs that have returned blocks and wait for who may take these: a queue that any context may push to. */

@@ -154,6 +154,7 @@ static void give_back_all(struct knoll_cpu *cpu)
             list_slab(cpu, entry, state->group);
         give_back_listed(cpu, state, state->listed);
     }
+    knoll_cpu_runs_give_back(cpu);
 }
 
 static bool make_current(struct knoll_cpu *cpu, struct knoll_cpu_class *state, uint32_t group)
@@ -196,11 +197,15 @@ static void *take_of_class(struct knoll_cpu *cpu, size_t size_class, size_t alig
     return block;
 }
 
-static void *take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
+static void *take_run(struct knoll_cpu *cpu, size_t alignment, size_t size)
 {
+    struct knoll_cpus *cpus = cpu->cpus;
+    void *block = alignment <= 16 ? knoll_cpu_runs_take(cpu, size) : NULL;
+    if (block != NULL)
+        return block;
     cpu_lock(cpus);
     knoll_cpu_collect_common(cpus);
-    void *block = knoll_cpu_take_run(cpus, alignment, size);
+    block = knoll_cpu_take_run(cpus, alignment, size);
     cpu_unlock(cpus);
     return block;
 }
@@ -252,7 +257,7 @@ static __attribute__((noinline)) void *take_slowly(struct knoll_cpu *cpu, size_t
     }
     unsigned size_class = class_for(alignment, size);
     void *block =
-        size_class == CLASS_LARGE ? take_run(cpu->cpus, alignment, size) : take_of_class(cpu, size_class, alignment);
+        size_class == CLASS_LARGE ? take_run(cpu, alignment, size) : take_of_class(cpu, size_class, alignment);
     return block != NULL ? block : take_when_short(cpu, size_class, alignment, size);
 }
 
@@ -303,8 +308,10 @@ static inline bool give_here(struct knoll_cpu *cpu, const struct cpu_place *plac
 static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place, void *block)
 {
     struct knoll_cpus *cpus = cpu->cpus;
-    if ((entry_returned(place->entry) >> place->index & 1) != 0)
+    if (!cpu_run_holds(place))
         return false;
+    if (knoll_cpu_runs_keep(cpu, place))
+        return true;
     cpu_lock(cpus);
     knoll_free(&cpus->heap, block);
     knoll_cpu_collect_common(cpus);

@@ -179,11 +179,16 @@ uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus)
 
 /* ---- Runs, and what can be served no other way ---- */
 
-static struct knoll_cpu_entry *entry_of_unit(struct knoll_cpus *cpus, const void *address)
+/* Says that no slab has a part of the group in which this run starts. */
+static void know_run(struct knoll_cpus *cpus, const void *address)
 {
     const struct knoll_region *region = region_of_address(&cpus->heap, address);
     uint32_t unit = (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT);
-    return cpu_entry(cpus, region_unit_number(region, unit) >> GROUP_SHIFT);
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, region_unit_number(region, unit) >> GROUP_SHIFT);
+    if (entry_shape(entry) != 0) {
+        entry_set_free(entry, 0);
+        __atomic_store_n(&entry->shape, 0, __ATOMIC_RELAXED);
+    }
 }
 
 void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
@@ -195,7 +200,7 @@ void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
         return NULL;
     heap->allocations++;
     account_used(heap, usable);
-    __atomic_store_n(&entry_of_unit(cpus, block)->shape, 0, __ATOMIC_RELAXED);
+    know_run(cpus, block);
     return block;
 }
 
@@ -211,7 +216,7 @@ void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t
         entry_note_alignment(entry, alignment);
         entry_set_owner(entry, NOBODY, true);
     } else {
-        __atomic_store_n(&entry_of_unit(cpus, block)->shape, 0, __ATOMIC_RELAXED);
+        know_run(cpus, block);
     }
     return block;
 }

@@ -41,10 +41,11 @@ static void discount_slab(struct knoll_stats *stats, const struct knoll_cpu_entr
 
 static void discount_runs(const struct knoll_cpus *cpus, struct knoll_stats *stats, uint32_t group)
 {
-    uint64_t bits = entry_returned(cpu_entry(cpus, group));
-    for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
-        const uint32_t *run = entry_of(&cpus->heap, group_unit(group) + bits_lowest(bits));
-        discount(stats, CLASS_LARGE, 1, (size_t)large_length(run) << KNOLL_UNIT_SHIFT);
+    const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    for (uint32_t i = 0; i < GROUP_UNITS; i++) {
+        const uint32_t *run = entry_of(&cpus->heap, group_unit(group) + i);
+        if ((entry_returned(entry) >> i & 1) != 0 || entry_keeps(entry, i))
+            discount(stats, CLASS_LARGE, 1, (size_t)large_length(run) << KNOLL_UNIT_SHIFT);
     }
 }
 
@@ -59,7 +60,7 @@ void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats)
             const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
             if (entry_shape(entry) != 0)
                 discount_slab(stats, entry);
-            else if (entry_returned(entry) != 0)
+            else if ((entry_returned(entry) | entry_free(entry)) != 0)
                 discount_runs(cpus, stats, group);
         }
     }
@@ -104,6 +105,18 @@ int knoll_cpus_check(const struct knoll_cpus *cpus)
     return broken;
 }
 
+static bool runs_agree(const struct knoll_cpu *cpu)
+{
+    for (uint32_t length = 1; length <= KNOLL_CPU_LENGTHS; length++) {
+        const struct knoll_cpu_runs *runs = &cpu->runs[length - 1];
+        for (uint32_t i = 0; i < runs->count; i++) /* at most KNOLL_CPU_RUNS rounds */
+            if (large_length(entry_of(&cpu->cpus->heap, runs->run[i])) != length ||
+                !entry_keeps(cpu_entry(cpu->cpus, runs->run[i] >> GROUP_SHIFT), runs->run[i] % GROUP_UNITS))
+                return false;
+    }
+    return true;
+}
+
 int knoll_cpu_check(const struct knoll_cpu *cpu)
 {
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
@@ -123,5 +136,5 @@ int knoll_cpu_check(const struct knoll_cpu *cpu)
         if (left != 0)
             return -1;
     }
-    return 0;
+    return runs_agree(cpu) ? 0 : -1;
 }

@@ -115,7 +115,8 @@ bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, co
     if (place->shape != NULL)
         return cpu_return(cpus, place, block);
     uint64_t mask = bit(place->index);
-    if ((__atomic_fetch_or(&place->entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
+    if (entry_keeps(place->entry, place->index) ||
+        (__atomic_fetch_or(&place->entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
         return false;
     knoll_cpu_push(cpus, place->group);
     return true;

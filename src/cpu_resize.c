@@ -27,8 +27,7 @@ static size_t kept_alignment(const struct knoll_cpus *cpus, const struct cpu_pla
 /* Finds a block that a caller holds, and reports the fault if there is none. */
 static bool find_held(struct knoll_cpus *cpus, const void *block, struct cpu_place *place)
 {
-    if (knoll_cpu_find(cpus, block, place) &&
-        (place->shape != NULL ? cpu_slab_holds(place) : (entry_returned(place->entry) >> place->index & 1) == 0))
+    if (knoll_cpu_find(cpus, block, place) && (place->shape != NULL ? cpu_slab_holds(place) : cpu_run_holds(place)))
         return true;
     knoll_cpu_report_address(cpus, block);
     return false;

@@ -132,6 +132,22 @@ static inline bool cpu_slab_holds(const struct cpu_place *place)
            ((entry_free(place->entry) | entry_returned(place->entry)) >> place->index & 1) == 0;
 }
 
+/* Of a run: whether a processor keeps it. Bytes, because runs of one group may be kept by several. */
+static inline bool entry_keeps(const struct knoll_cpu_entry *entry, uint32_t index)
+{
+    return __atomic_load_n((const uint8_t *)&entry->free + index, __ATOMIC_RELAXED) != 0;
+}
+
+static inline void entry_set_keeps(struct knoll_cpu_entry *entry, uint32_t index, bool keeps)
+{
+    __atomic_store_n((uint8_t *)&entry->free + index, (uint8_t)keeps, __ATOMIC_RELAXED);
+}
+
+static inline bool cpu_run_holds(const struct cpu_place *place)
+{
+    return (entry_returned(place->entry) >> place->index & 1) == 0 && !entry_keeps(place->entry, place->index);
+}
+
 static inline struct knoll_cpu_entry *cpu_entry(const struct knoll_cpus *cpus, uint32_t group)
 {
     return &cpus->region[group >> GROUP_INDEX_BITS].entries[group & ((1u << GROUP_INDEX_BITS) - 1)];
@@ -197,6 +213,17 @@ bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue
 
 /* Moves what was returned to a slab to its free blocks, for whoever writes these. */
 void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
+
+/* ---- Runs that a processor keeps (cpu_runs.c) ---- */
+
+/* Takes a run for a request of so many bytes; NULL if none is kept that has its length. */
+void *knoll_cpu_runs_take(struct knoll_cpu *cpu, size_t size);
+
+/* Keeps the run at this place, which is held, if it is short and was asked for without alignment. */
+bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place);
+
+/* Gives all back to the heap. */
+void knoll_cpu_runs_give_back(struct knoll_cpu *cpu);
 
 /* ---- The heap behind (cpu_heap.c). The lock is held, or nothing runs ---- */
 

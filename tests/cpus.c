@@ -124,9 +124,10 @@ static void test_the_owner_takes_no_lock(void **state)
 {
     (void)state;
     make(MIB(2));
-    for (size_t size = SMALLEST; size <= KNOLL_SLAB_MAXIMUM; size *= 2) {
+    for (size_t size = SMALLEST; size <= KNOLL_PAGE; size += size / 8) {
         void *warm = knoll_cpu_malloc(&processor[1], size);
-        void *block = NULL;
+        void *block = knoll_cpu_malloc(&processor[1], size);
+        knoll_cpu_free(&processor[1], block);
         size_t before = locks;
         for (unsigned i = 0; i < 1000; i++) {
             assert_non_null(block = knoll_cpu_malloc(&processor[1], size));
@@ -163,7 +164,7 @@ static void test_a_run_is_freed_from_anywhere_without_a_lock(void **state)
     struct knoll_stats before = stats_now();
     void *runs[8];
     for (unsigned i = 0; i < 8; i++)
-        runs[i] = knoll_cpu_malloc(&processor[1], KNOLL_SLAB_MAXIMUM + 1);
+        runs[i] = knoll_cpu_malloc(&processor[1], KNOLL_SLAB_MAXIMUM + 1 + (i % 4) * 2000);
     size_t taken = locks;
     for (unsigned i = 0; i < 8; i++)
         knoll_cpus_free(&cpus, runs[i]);
@@ -174,6 +175,13 @@ static void test_a_run_is_freed_from_anywhere_without_a_lock(void **state)
     knoll_cpus_free(&cpus, runs[3]);
     knoll_cpu_free(&processor[2], runs[3]);
     knoll_cpu_free_sized(&processor[2], runs[3], KNOLL_SLAB_MAXIMUM + 1);
+    assert_int_equal(last_fault.count, 3);
+    last_fault.count = 0;
+    void *kept = knoll_cpu_malloc(&processor[1], KNOLL_SLAB_MAXIMUM + 1);
+    knoll_cpu_free(&processor[3], kept); /* which may keep it */
+    knoll_cpus_free(&cpus, kept);
+    knoll_cpu_free(&processor[2], kept);
+    knoll_cpu_free_sized(&processor[3], kept, KNOLL_SLAB_MAXIMUM + 1);
     assert_int_equal(last_fault.count, 3);
     faults_expected = false;
     expect_as_new(&before);
