@@ -52,11 +52,10 @@ bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     uint32_t number = group_unit(place->group) + place->index;
     const uint32_t *run = run_cells(cpu, number);
-    uint32_t length = large_length(run);
     bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
-    if (KNOLL_SLAB_MAXIMUM >= KNOLL_PAGE || !is_plain || length > KNOLL_CPU_LENGTHS)
+    if (KNOLL_SLAB_MAXIMUM >= KNOLL_PAGE || !is_plain || large_length(run) > KNOLL_CPU_LENGTHS)
         return false;
-    struct knoll_cpu_runs *runs = &cpu->runs[length - 1];
+    struct knoll_cpu_runs *runs = &cpu->runs[large_length(run) - 1];
     if (runs->count == KNOLL_CPU_RUNS)
         give_back(cpu, runs, (KNOLL_CPU_RUNS + 1) / 2);
     entry_set_keeps(place->entry, place->index, true);
