@@ -95,13 +95,10 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
         return;
     while (most-- > 0 && knoll_cpu_queue_take(cpus, queue, &group)) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        if (entry_owner(entry) == cpu->number) {
-            knoll_cpu_accept(cpus, group);
-            if (entry_free(entry) != 0)
-                settle(cpu, entry, group);
-        } else {
-            knoll_cpu_push(cpus, group); /* given back to the heap meanwhile */
-        }
+        if (entry_owner(entry) != cpu->number)
+            knoll_cpu_queue_let_go(cpus, group); /* given back to the heap meanwhile */
+        else if (knoll_cpu_accept(cpus, group))
+            settle(cpu, entry, group);
     }
     knoll_cpu_queue_close(queue);
 }
@@ -115,15 +112,14 @@ static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *qu
         return NULL;
     while (knoll_cpu_queue_take(cpus, queue, &group)) { /* one round for each group that was there at first */
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        uint64_t left = __atomic_load_n(&entry->returned, __ATOMIC_SEQ_CST);
-        uint64_t right = left & ~entry_free(entry); /* without those of frees that are about to be refused */
+        /* Without what was freed twice at once, which its owner reports. */
+        uint64_t right = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & ~entry_free(entry);
         if (block == NULL && right != 0 && entry_shape(entry) != 0 && cpu_slab_shape(entry)->size_class == size_class) {
             unsigned index = bits_lowest(right);
-            left = __atomic_and_fetch(&entry->returned, ~bit(index), __ATOMIC_ACQ_REL);
+            __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
             block = unit_address(&cpus->heap, group_unit(group)) + index * class_size(size_class);
         }
-        if (left != 0)
-            knoll_cpu_push(cpus, group);
+        knoll_cpu_queue_let_go(cpus, group);
         if (queue->rest == QUEUE_END)
             break;
     }
@@ -321,9 +317,9 @@ static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place, void 
 
 /* Gives back a block of nobody's slab. These are looked through now and then, so that they do not wait for somebody who
  * needs the lock. */
-static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place, const void *block)
+static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
-    if (!cpu_return(cpu->cpus, place, block))
+    if (!cpu_return(cpu->cpus, place))
         return false;
     if (++cpu->unseen >= KNOLL_CPU_BATCH) {
         cpu->unseen = 0;
@@ -340,9 +336,9 @@ static bool give(struct knoll_cpu *cpu, const struct cpu_place *place, void *blo
     if (place->shape == NULL)
         return give_run(cpu, place, block);
     uint32_t owner = entry_owner(place->entry);
-    return owner == NOBODY        ? give_to_nobody(cpu, place, block)
+    return owner == NOBODY        ? give_to_nobody(cpu, place)
            : owner == cpu->number ? give_here(cpu, place)
-                                  : cpu_return(cpu->cpus, place, block);
+                                  : cpu_return(cpu->cpus, place);
 }
 
 /* Frees what is no block of a processor's slab in the first region. */
@@ -358,7 +354,7 @@ void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
     struct cpu_place place;
     if (cpu_find_slab(&cpu->cpus->region[0], block, &place) && place.index < place.shape->capacity) {
         uint32_t owner = entry_owner(place.entry);
-        if (owner == cpu->number ? give_here(cpu, &place) : owner != NOBODY && cpu_return(cpu->cpus, &place, block))
+        if (owner == cpu->number ? give_here(cpu, &place) : owner != NOBODY && cpu_return(cpu->cpus, &place))
             return;
     }
     free_slowly(cpu, block);

@@ -136,13 +136,16 @@ void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
 
 /* ---- Queues ---- */
 
-/* Frees the runs that start in this group and were returned. */
+/* Frees the runs that start in this group and were returned, and lets it go. A run's bit goes only after it, so that
+ * who looks at the bit first and then for the run sees that it was given back. */
 static void free_runs(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    uint64_t bits = __atomic_exchange_n(&entry->returned, 0, __ATOMIC_ACQ_REL);
-    for (; bits != 0; bits &= bits - 1) /* at most GROUP_UNITS rounds */
-        knoll_free(&cpus->heap, unit_address(&cpus->heap, group_unit(group) + bits_lowest(bits)));
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+    for (uint64_t left = bits; left != 0; left &= left - 1) /* at most GROUP_UNITS rounds */
+        knoll_free(&cpus->heap, unit_address(&cpus->heap, group_unit(group) + bits_lowest(left)));
+    __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
+    knoll_cpu_queue_let_go(cpus, group);
 }
 
 /* Looks through the queue of nobody, or of a processor that is off. */
@@ -158,10 +161,10 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
         if (entry_shape(entry) == 0) {
             free_runs(cpus, group);
         } else if (entry_owner(entry) == NOBODY || entry_owner(entry) == owner) {
-            knoll_cpu_accept(cpus, group);
-            knoll_cpu_give_back(cpus, group);
+            if (knoll_cpu_accept(cpus, group))
+                knoll_cpu_give_back(cpus, group);
         } else {
-            knoll_cpu_push(cpus, group); /* somebody took it over meanwhile */
+            knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
         }
     }
     knoll_cpu_queue_close(queue);

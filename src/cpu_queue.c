@@ -7,12 +7,12 @@
  * Invariants:
  *   1. A group of which `returned` is not 0 is in a queue, or in the hand of who took it from one or is about to push
  * it.
- *   2. A group is in one queue at most: who changed its next_queued from QUEUE_NOT pushes it, and only who takes it
- *      changes that back.
+ *   2. A group is in one queue or hand at most: who changed its next_queued from QUEUE_NOT pushes it, and only who took
+ *      it and has done with it changes that back. Only who has it in hand clears bits of `returned`.
  *   3. Only who has a queue open writes `rest`.
- *   4. A block that is freed twice, the second time after the first, is reported by the second call: its bit is in
- * `free` or in `returned`, and moves from the latter to the former by being in both for a moment. If neither call is
- *      after the other, knoll_cpu_accept finds it at last.
+ *   4. A block that is freed twice, the second time after the first, is reported by the second call, which looks at
+ *      `returned` and then at `free`, or for the run, before it changes anything. If neither call is after the other,
+ *      the OR or knoll_cpu_accept finds it at last.
  *
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
@@ -34,7 +34,8 @@ bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct c
         uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
         uint32_t group = unit >> GROUP_SHIFT;
         *place = (struct cpu_place){&seen->entries[group], NULL, group | i << GROUP_INDEX_BITS, unit % GROUP_UNITS};
-        return unit >= region->first && large_starts(region, address);
+        uint64_t returned = __atomic_load_n(&place->entry->returned, __ATOMIC_ACQUIRE); /* before the run's cell */
+        return (returned & bit(place->index)) == 0 && unit >= region->first && large_starts(region, address);
     }
     return false;
 }
@@ -95,25 +96,24 @@ bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue
         return false;
     }
     queue->rest = next;
-    __atomic_store_n(&entry->next_queued, QUEUE_NOT, __ATOMIC_SEQ_CST);
     *group = first - 1;
     return true;
 }
 
-/* ---- Blocks ---- */
-
-void knoll_cpu_refuse(struct knoll_cpus *cpus, const void *block)
+void knoll_cpu_queue_let_go(struct knoll_cpus *cpus, uint32_t group)
 {
-    struct cpu_place place;
-    if (knoll_cpu_find(cpus, block, &place)) /* as it was before */
-        __atomic_fetch_and(&place.entry->returned, ~bit(place.index), __ATOMIC_RELEASE);
-    knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, block);
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    __atomic_store_n(&entry->next_queued, QUEUE_NOT, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&entry->returned, __ATOMIC_SEQ_CST) != 0)
+        knoll_cpu_push(cpus, group);
 }
 
-bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, const void *block)
+/* ---- Blocks ---- */
+
+bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place)
 {
     if (place->shape != NULL)
-        return cpu_return(cpus, place, block);
+        return cpu_return(cpus, place);
     uint64_t mask = bit(place->index);
     if (entry_keeps(place->entry, place->index) ||
         (__atomic_fetch_or(&place->entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
@@ -122,23 +122,27 @@ bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, co
     return true;
 }
 
-void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
+bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_SEQ_CST);
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
     uint64_t twice = bits & entry_free(entry);
-    entry_set_free(entry, entry_free(entry) | bits);
-    __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
+    if (bits != 0) {
+        entry_set_free(entry, entry_free(entry) | bits);
+        __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
+    }
+    knoll_cpu_queue_let_go(cpus, group);
     if (twice != 0)
         knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
                          unit_address(&cpus->heap, group_unit(group)) +
                              (size_t)bits_lowest(twice) * cpu_slab_shape(entry)->size);
+    return bits != 0;
 }
 
 static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
-    if (block != NULL && (!knoll_cpu_find(cpus, block, &place) || !knoll_cpu_return(cpus, &place, block)))
+    if (block != NULL && (!knoll_cpu_find(cpus, block, &place) || !knoll_cpu_return(cpus, &place)))
         knoll_cpu_report_address(cpus, block);
 }
 
@@ -146,6 +150,6 @@ void knoll_cpus_free(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
     if (!cpu_find_slab(&cpus->region[0], block, &place) || place.index >= place.shape->capacity ||
-        !cpu_return(cpus, &place, block))
+        !cpu_return(cpus, &place))
         free_slowly(cpus, block);
 }

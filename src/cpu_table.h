@@ -11,11 +11,16 @@
  * `free` is written by one at a time. `returned` is changed by atomic OR and AND only.
  *
  * A group with returned blocks waits in its owner's queue, a chain from the group pushed last to the first. Its entry's
- * next_queued says whether it does: QUEUE_NOT if not. Whoever returns a block looks after the OR; who finds QUEUE_NOT
- * and changes it to QUEUE_CUT pushes the group: an exchange of the chain's end with it, and then a store that says what
- * came before it. Until that store the chain is cut there, and who takes from the queue goes on at that group next
- * time. Whoever takes a group writes QUEUE_NOT before it looks at `returned`. The OR and the look, that write and that
- * look are sequentially consistent: so no returned block is overlooked, though a group may be in a queue with none.
+ * next_queued says whether it does, or is in the hand of who took it out: QUEUE_NOT if neither. Whoever returns a block
+ * looks after the OR; who finds QUEUE_NOT and changes it to QUEUE_CUT pushes the group: an exchange of the chain's end
+ * with it, and then a store that says what came before it. Until that store the chain is cut there, and who takes from
+ * the queue goes on at that group next time. Whoever has done with a group that it took writes QUEUE_NOT, then looks at
+ * `returned` again, and pushes the group if that is not 0. The OR and the look, that write and that look are
+ * sequentially consistent: so no returned block is overlooked. And nobody else takes the group meanwhile: so one at a
+ * time moves blocks out of `returned`.
+ *
+ * Who looks late, when its block was taken already, pushes a group with no returned block. By then its slab may be gone
+ * and the group be any, so of one with none nothing else may be believed. One with any is what it says: they keep it.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_CPU_TABLE_H
@@ -125,11 +130,18 @@ static inline bool cpu_find_slab(const struct knoll_cpu_region *region, const vo
     return true;
 }
 
-/* Whether a caller holds the slab's block at this place, as far as who asks can know. */
+/* The blocks of the slab that no caller holds, as far as who asks can know. A block moves from `returned` to `free` by
+ * being in both for a moment, so it is not missed in this order. */
+static inline uint64_t cpu_slab_not_held(const struct knoll_cpu_entry *entry)
+{
+    uint64_t returned = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+    return returned | entry_free(entry);
+}
+
+/* Whether a caller holds the slab's block at this place. */
 static inline bool cpu_slab_holds(const struct cpu_place *place)
 {
-    return place->index < place->shape->capacity &&
-           ((entry_free(place->entry) | entry_returned(place->entry)) >> place->index & 1) == 0;
+    return place->index < place->shape->capacity && (cpu_slab_not_held(place->entry) >> place->index & 1) == 0;
 }
 
 /* Of a run: whether a processor keeps it. Bytes, because runs of one group may be kept by several. */
@@ -165,8 +177,7 @@ static inline uint32_t group_unit(uint32_t group)
     return group << GROUP_SHIFT;
 }
 
-/* Finds what a caller may hold at this address: in a slab the block that starts there, or a run. False if there is
- * none, be it held or not. */
+/* Finds what a caller may hold at this address: in a slab the block that starts there, be it held or not; or a run. */
 bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct cpu_place *place);
 
 /* Reports this address, at which no block is held. */
@@ -183,36 +194,38 @@ static inline bool entry_is_queued(const struct knoll_cpu_entry *entry)
     return __atomic_load_n(&entry->next_queued, __ATOMIC_SEQ_CST) != QUEUE_NOT;
 }
 
-/* Takes back what cpu_return said of this block, and reports that it was free already. */
-void knoll_cpu_refuse(struct knoll_cpus *cpus, const void *block);
-
-/* Says that the slab's block at this place is given back. False if it was already. Wait-free: an OR of one bit, of
- * which only that bit is asked back, is one instruction on x86 too. */
-static inline bool cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, const void *block)
+/* Says that the slab's block at this place is given back. False if it was already. That is seen before the OR, or by
+ * it: afterwards a free bit tells nothing, for it may be this call's own that was moved already. Wait-free: an OR of
+ * one bit, of which only that bit is asked back, is one instruction on x86 too. */
+static inline bool cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place)
 {
     struct knoll_cpu_entry *entry = place->entry;
     uint64_t mask = bit(place->index);
+    if ((cpu_slab_not_held(entry) & mask) != 0)
+        return false;
     if ((__atomic_fetch_or(&entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
         return false;
-    if ((entry_free(entry) >> place->index & 1) != 0)
-        knoll_cpu_refuse(cpus, block);
-    else if (!entry_is_queued(entry))
+    if (!entry_is_queued(entry))
         knoll_cpu_push(cpus, place->group);
     return true;
 }
 
 /* The same for any block that knoll_cpu_find found. */
-bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place, const void *block);
+bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place);
 
 /* Begins to take from a queue; false if somebody else does so. */
 bool knoll_cpu_queue_open(struct knoll_cpu_queue *queue);
 void knoll_cpu_queue_close(struct knoll_cpu_queue *queue);
 
-/* Takes a group from an open queue; false if there is none that can be looked at now. */
+/* Takes a group from an open queue into the caller's hand; false if there is none that can be looked at now. */
 bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, uint32_t *group);
 
-/* Moves what was returned to a slab to its free blocks, for whoever writes these. */
-void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
+/* Lets a group go that was taken; what is still or again returned to it puts it into its owner's queue. */
+void knoll_cpu_queue_let_go(struct knoll_cpus *cpus, uint32_t group);
+
+/* Moves what was returned to a slab to its free blocks, for whoever writes these and has the group in hand, and lets it
+ * go. False if there was nothing, and so perhaps no slab. */
+bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
 
 /* ---- Runs that a processor keeps (cpu_runs.c) ---- */
 
