@@ -118,8 +118,8 @@ bool cache_has(const void *block)
 {
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next)
         for (size_t bin = 0; bin < CACHE_BINS; bin++)
-            for (uint32_t i = 1; i <= cache->bin[bin].count && i <= BIN_MOST; i++)
-                if (cache->bin[bin].block[i] == block)
+            for (uint32_t i = 1; i <= bin_count(&cache->bin[bin]); i++)
+                if (bin_block(&cache->bin[bin], i) == block)
                     return true;
     return false;
 }
@@ -145,13 +145,14 @@ void cache_heaps_totals(struct heaps_totals *totals)
     heaps_totals(totals);
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next) {
         for (size_t bin = 0; bin < CACHE_BINS; bin++) {
-            size_t count = cache->bin[bin].count;
+            size_t *used =
+                bin < KNOLL_CLASS_COUNT ? &totals->stats.size_class[bin].used_blocks : &totals->stats.large_blocks;
+            size_t count = bin_count(&cache->bin[bin]);
+            if (count > *used) /* a block that went from bin to bin meanwhile may be counted twice */
+                count = *used;
+            *used -= count;
             totals->cached_blocks += count;
             totals->cached_bytes += count * bin_bytes(bin);
-            if (bin < KNOLL_CLASS_COUNT)
-                totals->stats.size_class[bin].used_blocks -= count;
-            else
-                totals->stats.large_blocks -= count;
         }
     }
     totals->stats.used_bytes -= totals->cached_bytes;

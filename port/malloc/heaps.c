@@ -65,7 +65,8 @@ static bool add_span(void *span, size_t size)
     if (heaps == HEAPS_MOST || knoll_init(&heap[heaps], span, size) != KNOLL_OK)
         return false;
     knoll_set_fault_handler(&heap[heaps++], fault);
-    heaps_region = heap[0].region[0];
+    if (heaps == 1) /* and never again: others read it without the lock */
+        heaps_region = heap[0].region[0];
     return true;
 }
 

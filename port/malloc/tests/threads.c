@@ -1,7 +1,9 @@
-/* Threads that hand blocks to each other, come and go, fork, and are interrupted by handlers that free.
+/* Threads that hand blocks to each other, come and go, fork, are looked at by others, and are interrupted by handlers
+ * that free.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -163,11 +165,63 @@ static void children_have_whole_heaps(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* What another thread sees of caches whose owners are at work. */
+static void totals_are_taken_meanwhile(void **state)
+{
+    pthread_t threads[2];
+    (void)state;
+    malloc_trim(0);
+    size_t before = mallinfo2().uordblks;
+    atomic_store(&goes_on, true);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, allocate_for_a_while, (void *)(uintptr_t)(i + 20)), 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct mallinfo2 now = mallinfo2();
+        assert_true(now.uordblks < before + 4000000 && now.uordblks + now.fordblks <= now.arena);
+        if (i % 64 == 0)
+            malloc_trim(0);
+    }
+    atomic_store(&goes_on, false);
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(bad, 0);
+    assert_int_equal(mallinfo2().uordblks, before);
+}
+
+static void *free_one(void *block)
+{
+    free(block);
+    return NULL;
+}
+
+/* A block that waits in the cache of a thread that has ended is looked for there, and in those of threads at work. */
+static void freed_twice_meanwhile(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t others[3];
+        void *block = malloc(700);
+        close(2);
+        atomic_store(&goes_on, true);
+        for (size_t i = 0; i < 2; i++)
+            pthread_create(&others[i], NULL, allocate_for_a_while, (void *)(uintptr_t)(i + 30));
+        pthread_create(&others[2], NULL, free_one, block);
+        pthread_join(others[2], NULL);
+        free(block);
+        _exit(0); /* unnoticed */
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 static _Atomic(void *) for_handler[64];
 static atomic_uint freed_by_handler;
 
 static void on_alarm(int number)
 {
+    int error = errno;
     (void)number;
     for (size_t i = 0; i < 64; i++) {
         void *block = atomic_exchange(&for_handler[i], NULL);
@@ -176,6 +230,7 @@ static void on_alarm(int number)
         free(block);
     }
     free(malloc(50)); /* which may be refused, and must do no harm */
+    errno = error;
 }
 
 static void handlers_free(void **state)
@@ -205,6 +260,8 @@ int main(void)
         cmocka_unit_test(blocks_change_hands),
         cmocka_unit_test(threads_come_and_go),
         cmocka_unit_test(children_have_whole_heaps),
+        cmocka_unit_test(totals_are_taken_meanwhile),
+        cmocka_unit_test(freed_twice_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
