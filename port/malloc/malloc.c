@@ -145,7 +145,7 @@ static bool is_plain(const void *block, size_t bin)
            slab_find(heaps_region, block, &place) && slab_alignment(place.slab) <= ALIGNMENT;
 }
 
-EXPORT void *realloc(void *block, size_t size)
+EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
 {
     if (block == NULL)
         return malloc(size);
@@ -166,6 +166,8 @@ EXPORT void *realloc(void *block, size_t size)
     return moved;
 }
 
+/* A program with a malloc of its own, as Chromium, may well have no reallocarray: then the block that comes here is its
+ * own too. So, as the C library's, this calls whatever realloc the program has. */
 EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
     size_t bytes;
