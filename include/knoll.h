@@ -228,6 +228,11 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats);
  * knoll_invariant names them). O(units); follows no link without verifying it first. */
 int knoll_check(const struct knoll_heap *heap);
 
+/* The same; *where tells where the invariant is broken: the address of the unit of memory that the tables are wrong
+ * about, or of the member of *heap, or of a region, that is wrong by itself. NULL if all hold. knoll_live.h has the
+ * same check in slices, for systems that cannot wait for the whole. */
+int knoll_check_at(const struct knoll_heap *heap, const void **where);
+
 /* One line for each number that knoll_check returns. */
 const char *knoll_invariant(int number);
 

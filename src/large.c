@@ -60,5 +60,6 @@ bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wante
     if (!knoll_pages_resize(heap, number, length, wanted))
         return false;
     run[CELL_LARGE_LENGTH] = wanted;
+    count_resize(heap);
     return true;
 }

@@ -151,6 +151,19 @@ static inline struct knoll_region *region_of_address(const struct knoll_heap *he
     return region_holds(first, address) ? first : knoll_region_search(heap, address);
 }
 
+/* How often runs of the heap, which has one, were resized where they lie, modulo 2^30: in the cell of the first
+ * region's unit 0, which is in the tables and so says nothing else. See moment.h. */
+static inline uint32_t *resize_count(const struct knoll_heap *heap)
+{
+    return region_entry(heap->region[0], 0);
+}
+
+static inline void count_resize(const struct knoll_heap *heap)
+{
+    uint32_t *count = resize_count(heap);
+    *count = (*count + 1) & (((uint32_t)1 << KIND_SHIFT) - 1);
+}
+
 /* ---- Lists: doubly linked through the cells of FREE runs and of SLABs; a head is a unit number in the heap. `prev` is
  * the cell that has the link back; links leave out as many low bits as `shift` says ---- */
 

@@ -3,12 +3,14 @@
  * It must never crash, whatever the bit. What it must see is any change of the numbers that the heap works with; what
  * it cannot see are histories (how many blocks were handed out), the handler, and table entries that mean nothing at
  * the moment. The share it does see is printed, and must not fall. (tests/layers_check.c knows which bits of
- * the entries mean something, and expects all of those to be seen.)
+ * the entries mean something, and expects all of those to be seen.) And in slices of any size it must see just the
+ * same.
  *
  * Not flipped are the pointers to regions: a struct that points to nowhere cannot be followed and found wrong.
  *
  * SPDX-License-Identifier: MIT */
 #include "check.h"
+#include "knoll_live.h"
 #include "support.h"
 
 #define FIRST_SIZE  KIB(128)
@@ -17,6 +19,37 @@
 
 static struct knoll_heap heap;
 static void *blocks[512];
+static size_t slices;
+
+/* What a pass in slices of this many steps finds. */
+static int check_in_slices(size_t budget, const void **where)
+{
+    static struct knoll_check_cursor cursor;
+    int number;
+    memset(&cursor, 0, sizeof cursor);
+    do {
+        number = knoll_check_slice(&heap, &cursor, budget);
+        slices++;
+    } while (number == 0 && cursor.passes == 0);
+    assert_int_equal(cursor.whole, number == 0);
+    *where = cursor.where;
+    return number;
+}
+
+/* What knoll_check finds, which slices of any size must find too. */
+static int check(void)
+{
+    static const size_t budgets[] = {1, 7, 64, SIZE_MAX};
+    const void *where, *where_in_slices;
+    int number = knoll_check_at(&heap, &where);
+    assert_int_equal(knoll_check(&heap), number);
+    assert_true(number == 0 ? where == NULL : where != NULL);
+    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
+        assert_int_equal(check_in_slices(budgets[i], &where_in_slices), number);
+        assert_ptr_equal(where_in_slices, where);
+    }
+    return number;
+}
 
 /* Everything that a heap can hold: full, partial and spare slabs of several classes, runs, free runs, two regions. */
 static void make_rich_heap(void)
@@ -45,7 +78,7 @@ static size_t flips_seen(void *start, size_t size)
     for (size_t i = 0; i < size; i++) {
         for (unsigned bit = 0; bit < 8; bit++) {
             bytes[i] ^= (unsigned char)(1u << bit);
-            int number = knoll_check(&heap);
+            int number = check();
             if (number != 0) {
                 assert_non_null(knoll_invariant(number));
                 seen++;
@@ -53,7 +86,7 @@ static size_t flips_seen(void *start, size_t size)
             bytes[i] ^= (unsigned char)(1u << bit);
         }
     }
-    assert_int_equal(knoll_check(&heap), 0);
+    assert_int_equal(check(), 0);
     return seen;
 }
 
@@ -99,21 +132,21 @@ static void numbers_that_cannot_be(void **state)
     make_rich_heap();
     struct knoll_heap sound = heap;
     heap.headroom++; /* what is used follows from it */
-    assert_true(knoll_check(&heap) != 0);
+    assert_true(check() != 0);
     heap = sound;
     heap.headroom = heap.peak + 1;
-    assert_true(knoll_check(&heap) != 0);
+    assert_true(check() != 0);
     heap = sound;
     heap.headroom += heap.total + 1 - heap.peak; /* with the peak above what there is */
     heap.peak = heap.total + 1;
-    assert_true(knoll_check(&heap) != 0);
+    assert_true(check() != 0);
     heap = sound;
     for (unsigned bit = 16; bit < 32; bit++) {
         heap.spare_slab = sound.spare_slab ^ (uint32_t)1 << bit;
-        assert_true(knoll_check(&heap) != 0);
+        assert_true(check() != 0);
     }
     heap = sound;
-    assert_int_equal(knoll_check(&heap), 0);
+    assert_int_equal(check(), 0);
 }
 
 static void pointers_to_regions(void **state)
@@ -122,13 +155,13 @@ static void pointers_to_regions(void **state)
     make_rich_heap();
     struct knoll_heap sound = heap;
     heap.region[0] = NULL;
-    assert_true(knoll_check(&heap) != 0);
+    assert_true(check() != 0);
     if (KNOLL_REGIONS_MAX == 1)
         return;
     heap.region[0] = sound.region[1];
-    assert_true(knoll_check(&heap) != 0);
+    assert_true(check() != 0);
     heap.region[1] = sound.region[0];
-    assert_true(knoll_check(&heap) != 0);
+    assert_true(check() != 0);
 }
 
 /* One bit, in heaps of several states. */
@@ -159,14 +192,15 @@ static void stray_writes(void **state)
             memcpy(&sound, arena + at, sizeof sound);
             memcpy(arena + at, &strays[i], sizeof sound);
             changed += sound != strays[i];
-            seen += knoll_check(&heap) != 0;
+            seen += check() != 0;
             memcpy(arena + at, &sound, sizeof sound);
         }
     }
-    assert_int_equal(knoll_check(&heap), 0);
+    assert_int_equal(check(), 0);
     assert_true(seen >= (CLASSIC ? 330u : 1350u));
     check_say("stray writes: ", seen, " of ");
     check_say("", changed, " seen\n");
+    check_say("all found alike in ", slices, " slices\n");
 }
 
 static const struct CMUnitTest tests[] = {

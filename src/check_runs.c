@@ -1,0 +1,314 @@
+/* What must hold of a run, as far as it and its neighbours tell: all of it is true at every moment between two calls,
+ * whatever has happened since the run before was looked at.
+ *
+ * A run's first cell says where the next run starts, so they are gone through from the first unit to the last. When the
+ * heap has changed in between, the place where the next run was to start may lie inside another run. It is the start of
+ * one still if the run before it is still there, which can be told of a slab and a large run, and in classic of a free
+ * one. Otherwise the next start is searched for, forwards: each unit of a slab says where the slab lies, and of the
+ * other units only the first of a large run says LARGE. In compact FREE does not tell, because it may be the end of a
+ * free run; so the search passes over one free run at most, because no two lie side by side.
+ *
+ * Nothing is trusted that has not been verified: lengths must lie within the region, shapes must be ones, and a link is
+ * followed only to an entry of the right kind, of which only the links are then read.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "invariants.h"
+#include "pages.h"
+
+static const void *address_of_unit(const struct knoll_region *region, uint32_t index)
+{
+    return region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
+}
+
+static bool is_shape(size_t shape)
+{
+    return shape >= SHAPE_SLAB && shape < SHAPE_SLAB + SHAPE_COUNT;
+}
+
+/* ---- Links ---- */
+
+const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct run_list *list, uint32_t number)
+{
+    if (number >> INDEX_BITS >= heap->region_count)
+        return NULL;
+    const struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    if (index < region->first || index >= region->count)
+        return NULL;
+    const uint32_t *entry = region_entry(region, index);
+    if (cell_kind(*entry) != list->kind)
+        return NULL;
+    if (list->kind == RUN_SLAB) {
+        size_t shape = region_shape(region, index);
+        return is_shape(shape) && shape_of(shape)->size_class == list->id && (entry[CELL_NOTES] & SLAB_LISTED) != 0
+                   ? entry
+                   : NULL;
+    }
+    uint32_t length = free_run_length(entry);
+    return length != 0 && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
+}
+
+/* Whether the links of this run, which should be in the list, lead to runs of the list that link back. */
+static bool links_agree(const struct knoll_heap *heap, const struct run_list *list, uint32_t number)
+{
+    const uint32_t *entry = knoll_check_member(heap, list, number);
+    if (entry == NULL)
+        return false;
+    uint32_t next = link_after(entry, list->kind);
+    uint32_t before = link_before(entry, list->kind);
+    if (next != NOWHERE) {
+        const uint32_t *other = knoll_check_member(heap, list, next);
+        if (other == NULL || link_before(other, list->kind) != number)
+            return false;
+    }
+    if (before == NOWHERE)
+        return *list->head == number;
+    const uint32_t *other = knoll_check_member(heap, list, before);
+    return other != NULL && link_after(other, list->kind) == number;
+}
+
+/* ---- Free and large runs ---- */
+
+static enum invariant check_free(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                                 uint32_t length, struct knoll_check_cursor *cursor)
+{
+    if (!knoll_pages_placed_well(region, index, length))
+        return FREE_RUN_FORM;
+    cursor->tally.free_runs[bits_highest32(length)]++;
+    if (length < RUN_SHORTEST)
+        return HOLDS;
+    cursor->tally.listed_runs++;
+    unsigned id = list_of_run(heap, region, index, length);
+    struct run_list list = {&heap->list[id], RUN_FREE, id};
+    return links_agree(heap, &list, region_unit_number(region, index)) ? HOLDS : FREE_LISTS;
+}
+
+static enum invariant check_large(const struct knoll_region *region, uint32_t index, uint32_t length,
+                                  struct knoll_tally *tally)
+{
+    const uint32_t *run = region_entry(region, index);
+    uintptr_t address = (uintptr_t)address_of_unit(region, index);
+    if ((*run & NUMBER_MASK) >= 8 * sizeof(size_t) || (address & (large_alignment(run) - 1)) != 0)
+        return LARGE_FORM;
+    tally->large_blocks++;
+    tally->large_bytes += (size_t)length << KNOLL_UNIT_SHIFT;
+    return HOLDS;
+}
+
+/* ---- Slabs ---- */
+
+static unsigned count_bits(uint64_t word)
+{
+    unsigned count = 0;
+    for (; word != 0; word &= word - 1) /* at most 64 rounds */
+        count++;
+    return count;
+}
+
+/* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a
+ * block of the slab, whose bit is set, and that no other hint says. */
+static bool gather_hints(const struct knoll_heap *heap, const struct slab_place *slab, const unsigned char *start,
+                         struct knoll_tally *tally, uint64_t *hinted)
+{
+    *hinted = 0;
+#if KNOLL_MAGAZINE > 0
+    unsigned size_class = slab->shape->size_class;
+    for (unsigned i = 0; i < heap->hints[size_class] && i < KNOLL_MAGAZINE; i++) {
+        const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + i];
+        if (hint->slab != slab->slab)
+            continue;
+        if (hint->index >= slab->shape->capacity || (*hinted >> hint->index & 1) != 0 ||
+            hint->block != start + (size_t)hint->index * slab->shape->size)
+            return false;
+        *hinted |= bit(hint->index);
+        tally->hints[size_class]++;
+    }
+#else
+    (void)heap, (void)start, (void)tally;
+#endif
+    return (*hinted & ~slab_word(slab->slab)) == 0;
+}
+
+/* Whether a slab's free blocks are to be found where they should be. */
+static enum invariant check_free_blocks(const struct knoll_heap *heap, const struct slab_place *slab,
+                                        const unsigned char *start, struct knoll_tally *tally)
+{
+    uint64_t hinted;
+    unsigned size_class = slab->shape->size_class;
+    bool is_listed = (slab->slab[CELL_NOTES] & SLAB_LISTED) != 0;
+    bool is_current = slab->slab == heap->size_class[size_class].current;
+    tally->partial[size_class] += is_listed;
+    if (!gather_hints(heap, slab, start, tally, &hinted) || (is_listed && is_current))
+        return FREE_BLOCKS;
+    bool has_others = (slab_word(slab->slab) & ~hinted) != 0;
+    if (has_others != is_listed && !is_current)
+        return FREE_BLOCKS;
+    struct run_list list = {&heap->size_class[size_class].partial, RUN_SLAB, size_class};
+    return !is_listed || links_agree(heap, &list, slab->number) ? HOLDS : PARTIAL_LISTS;
+}
+
+static enum invariant check_slab(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                                 struct knoll_tally *tally)
+{
+    struct slab_place slab = {region_entry(region, index), shape_of(region_shape(region, index)),
+                              region_unit_number(region, index), 0};
+    unsigned size_class = slab.shape->size_class;
+    const unsigned char *start = address_of_unit(region, index);
+    uint64_t word = slab_word(slab.slab);
+    if (((uintptr_t)start & slab.shape->low) != 0 || (word & ~slab.shape->all_free) != 0)
+        return SLAB_FORM;
+    uint64_t held = slab.shape->all_free & ~word;
+    const struct knoll_class_state *state = &heap->size_class[size_class];
+    if (state->current == slab.slab) {
+        tally->current[size_class] = slab.slab;
+        if (heap->touched[size_class] > 64 || (held != 0 && bits_highest(held) >= heap->touched[size_class]) ||
+            (const unsigned char *)slab.slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT != start)
+            return SLAB_FORM;
+    }
+    bool is_spare = heap->spare_slab == slab.number;
+    tally->spare_is_slab |= is_spare;
+    if (held == 0 && !is_spare)
+        return ONE_EMPTY_SLAB;
+    tally->slabs[size_class]++;
+    tally->blocks[size_class] += slab.shape->capacity;
+    tally->used[size_class] += count_bits(held);
+    return check_free_blocks(heap, &slab, start, tally);
+}
+
+/* Whether a slab's units say its shape, and their cells nothing else: the first of each unit in classic, where no other
+ * is looked at, and in compact all but those of the slab's state and shape. */
+static enum invariant check_slab_units(const struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    size_t shape = region_shape(region, index);
+    for (uint32_t i = 1; i < length; i++) { /* at most 63 rounds */
+        bool is_word = i >= CELL_WORD && i < CELL_SLAB_PREV;
+        bool says = RUN_END_IS_MARKED && (is_word || i % GROUP_UNITS == 0);
+        if (cell_kind(*region_entry(region, index + i)) != RUN_NONE && !says)
+            return RUNS_TILE;
+        if (i % GROUP_UNITS == 0 && region_shape(region, index + i) != shape)
+            return SLAB_SHAPES;
+    }
+    return HOLDS;
+}
+
+/* ---- From unit to unit ---- */
+
+/* Whether a unit that is in no slab says no shape. */
+static bool says_no_shape(const struct knoll_region *region, uint32_t index)
+{
+    size_t found = region_shape(region, index);
+    return CELLS_PER_UNIT > 1 ? found == 0 : index % GROUP_UNITS != 0 || found < SHAPE_SLAB;
+}
+
+/* Looks at the units before `end`, which must be of no kind and no shape, as far as the budget allows. */
+static enum invariant check_inside(const struct knoll_region *region, struct knoll_check_cursor *cursor, uint32_t end)
+{
+    for (; cursor->unit < end && cursor->left > 0; cursor->unit++, cursor->left--) {
+        if (cell_kind(*region_entry(region, cursor->unit)) != RUN_NONE)
+            return broken_at(cursor, RUNS_TILE, address_of_unit(region, cursor->unit));
+        if (!says_no_shape(region, cursor->unit))
+            return broken_at(cursor, SLAB_SHAPES, address_of_unit(region, cursor->unit));
+    }
+    return HOLDS;
+}
+
+/* Looks at the run that starts here; its length is one. */
+static enum invariant check_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                                uint32_t length, struct knoll_check_cursor *cursor)
+{
+    enum run_kind kind = cell_kind(*region_entry(region, index));
+    uint32_t free_before = cursor->kind == RUN_FREE ? index - cursor->run : 0;
+    enum invariant broken = kind == RUN_SLAB                ? check_slab_units(region, index, length)
+                            : !says_no_shape(region, index) ? SLAB_SHAPES
+                                                            : HOLDS;
+    if (broken != HOLDS)
+        return broken;
+    if (kind == RUN_FREE && knoll_pages_unmerged(region, index - free_before, free_before, length))
+        return FREE_RUNS_MERGED;
+    return kind == RUN_FREE    ? check_free(heap, region, index, length, cursor)
+           : kind == RUN_LARGE ? check_large(region, index, length, &cursor->tally)
+                               : check_slab(heap, region, index, &cursor->tally);
+}
+
+static enum invariant check_start(const struct knoll_heap *heap, const struct knoll_region *region,
+                                  struct knoll_check_cursor *cursor)
+{
+    uint32_t index = cursor->unit;
+    const void *where = address_of_unit(region, index);
+    enum run_kind kind = cell_kind(*region_entry(region, index));
+    if (kind == RUN_NONE || (kind != RUN_FREE && region->count - index < RUN_SHORTEST))
+        return broken_at(cursor, RUNS_TILE, where);
+    if (kind == RUN_SLAB && (!is_shape(region_shape(region, index)) || index % GROUP_UNITS != 0))
+        return broken_at(cursor, SLAB_SHAPES, where);
+    uint32_t length = run_length(region, index);
+    if (length == 0 || (kind != RUN_FREE && length < RUN_SHORTEST) || length > region->count - index)
+        return broken_at(cursor, RUNS_TILE, where);
+    enum invariant broken = check_run(heap, region, index, length, cursor);
+    cursor->kind = (uint8_t)kind;
+    cursor->run = index;
+    cursor->run_end = index + length;
+    cursor->unit = kind == RUN_SLAB ? cursor->run_end : index + 1;
+    cursor->left--;
+    return broken == HOLDS ? HOLDS : broken_at(cursor, broken, where);
+}
+
+/* Looks whether a run starts here, and if it does not, moves on to the next unit that may be the start of one. To find
+ * a start takes no step, so that the same slice looks at the run: in the next one it might be gone again. */
+static enum invariant search(const struct knoll_region *region, struct knoll_check_cursor *cursor)
+{
+    uint32_t index = cursor->unit;
+    size_t shape = region_shape(region, index);
+    enum run_kind kind = cell_kind(*region_entry(region, index));
+    uint32_t to_next = kind == RUN_LARGE || (kind == RUN_FREE && !RUN_END_IS_MARKED) ? 0 : 1;
+    if (shape >= SHAPE_SLAB) {
+        if (!is_shape(shape))
+            return broken_at(cursor, SLAB_SHAPES, address_of_unit(region, index));
+        uint32_t low = shape_of(shape)->low;
+        uint32_t within = ((uint32_t)(uintptr_t)address_of_unit(region, index) & low) >> KNOLL_UNIT_SHIFT;
+        to_next = within == 0 ? 0 : shape_length(shape_of(shape)) - within;
+    }
+    if (to_next != 0) {
+        cursor->unit = to_next < region->count - index ? index + to_next : region->count;
+        cursor->left--;
+        return HOLDS;
+    }
+    cursor->searching = 0;
+    cursor->kind = RUN_NONE;
+    cursor->run_end = index;
+    return HOLDS;
+}
+
+enum invariant knoll_check_units(const struct knoll_heap *heap, const struct knoll_region *region,
+                                 struct knoll_check_cursor *cursor)
+{
+    if (cursor->unit < region->first)
+        return check_inside(region, cursor, region->first);
+    if (cursor->searching)
+        return search(region, cursor);
+    if (cursor->unit >= cursor->run_end)
+        return check_start(heap, region, cursor);
+    /* A free run's last cell was looked at with its first, and in compact is of a kind. */
+    bool end_is_marked = RUN_END_IS_MARKED && cursor->kind == RUN_FREE;
+    enum invariant broken = check_inside(region, cursor, cursor->run_end - end_is_marked);
+    if (end_is_marked && cursor->unit + 1 == cursor->run_end && cursor->left > 0) {
+        cursor->unit++;
+        cursor->left--;
+    }
+    return broken;
+}
+
+bool knoll_check_run_stays(const struct knoll_region *region, const struct knoll_check_cursor *cursor)
+{
+    enum run_kind kind = (enum run_kind)cursor->kind;
+    if (cursor->unit <= region->first)
+        return true; /* where the first run starts, always */
+    if (kind == RUN_NONE || (kind == RUN_FREE && RUN_END_IS_MARKED))
+        return false;
+    size_t shape = region_shape(region, cursor->run);
+    if ((shape >= SHAPE_SLAB) != (kind == RUN_SLAB) || cell_kind(*region_entry(region, cursor->run)) != kind)
+        return false;
+    if (kind == RUN_SLAB &&
+        (!is_shape(shape) || ((uintptr_t)address_of_unit(region, cursor->run) & shape_of(shape)->low) != 0))
+        return false;
+    return run_length(region, cursor->run) == cursor->run_end - cursor->run;
+}
