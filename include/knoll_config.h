@@ -84,6 +84,11 @@
 #error "KNOLL_CPU_BATCH must be at least 1"
 #endif
 
+/* KNOLL_FAILURE_HOOK: the name of a function `int hook(struct knoll_heap *heap)` of yours. Default: none, at no cost.
+ * It is asked before each allocation, once for a batch, and before each request for a run that serves one: if it
+ * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must
+ * not call functions that change the heap. Costs a call of it each time. */
+
 /* What follows is derived: not knobs. */
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 

@@ -5,12 +5,13 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "accounts.h"
+#include "failure.h"
 #include "slab.h"
 
 size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, void **blocks)
 {
     size_t taken = 0;
-    if (size <= KNOLL_SLAB_MAXIMUM) {
+    if (size <= KNOLL_SLAB_MAXIMUM && !must_fail(heap)) {
         size_t size_class = class_for_size(size);
         while (taken < count) { /* at most 2 * count rounds */
             size_t more = slab_take_some(heap, size_class, count - taken, blocks + taken);

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: MIT */
 #include "accounts.h"
 #include "blocks.h"
+#include "failure.h"
 #include "pages.h"
 
 /* ---- Making a heap ---- */
@@ -141,8 +142,18 @@ static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size
     return block;
 }
 
+/* Counts a request that is refused on demand. */
+static inline bool is_refused(struct knoll_heap *heap)
+{
+    bool refused = must_fail(heap);
+    heap->failures += refused;
+    return refused;
+}
+
 void *knoll_malloc(struct knoll_heap *heap, size_t size)
 {
+    if (is_refused(heap))
+        return NULL;
     if (size > KNOLL_SLAB_MAXIMUM)
         return take_run(heap, 1, size);
     size_t size_class = class_for_size(size);
@@ -154,7 +165,7 @@ void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size
 {
     if (alignment <= 16 && is_power_of_two(alignment)) /* which every block has */
         return knoll_malloc(heap, size);
-    return take_slowly(heap, alignment, size);
+    return is_refused(heap) ? NULL : take_slowly(heap, alignment, size);
 }
 
 void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
@@ -291,7 +302,7 @@ void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
     if (stays(heap, &found, alignment, size))
         return block;
 
-    void *moved = take(heap, alignment, size);
+    void *moved = must_fail(heap) ? NULL : take(heap, alignment, size);
     if (moved != NULL) {
         __builtin_memcpy(moved, block, size < found.size ? size : found.size);
         give(heap, &found, block); /* still where it was found: taking moves nothing */

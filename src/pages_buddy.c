@@ -17,6 +17,7 @@
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
+#include "failure.h"
 #include "free_lists.h"
 #include "pages.h"
 
@@ -104,17 +105,23 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     return number;
 }
 
-uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+static uint32_t take_fitting(struct knoll_heap *heap, unsigned order)
 {
-    (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
-    unsigned order = bits_highest32(length);
     uint32_t fitting = order > ORDER_MAX ? 0 : heap->lists_filled >> order << order;
     return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest32(fitting), order);
 }
 
+uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+{
+    (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
+    return must_fail(heap) ? NOWHERE : take_fitting(heap, bits_highest32(length));
+}
+
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
 {
-    uint32_t number = knoll_pages_take(heap, *length, 1);
+    if (must_fail(heap))
+        return NOWHERE;
+    uint32_t number = take_fitting(heap, bits_highest32(*length));
     if (number != NOWHERE || heap->lists_filled == 0)
         return number;
     unsigned order = bits_highest32(heap->lists_filled);
@@ -149,6 +156,8 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
         order--;
         push(heap, region, index + (1u << order), order);
     }
+    if (wanted > length && must_fail(heap))
+        return false;
     if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)
         return wanted <= length;
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */

@@ -29,6 +29,7 @@
 
 #if KNOLL_PROFILE == KNOLL_COMPACT
 
+#include "failure.h"
 #include "free_lists.h"
 #include "pages.h"
 
@@ -196,6 +197,8 @@ static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t 
 
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
+    if (must_fail(heap))
+        return NOWHERE;
     if (alignment > 1)
         return take_aligned(heap, length, alignment);
     unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
@@ -253,7 +256,7 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     if (wanted <= length)
         return true;
     struct knoll_region *region = region_of_number(heap, number);
-    if (starting_length(region, (number & INDEX_MASK) + length) < wanted - length)
+    if (must_fail(heap) || starting_length(region, (number & INDEX_MASK) + length) < wanted - length)
         return false;
     cut(heap, number + length, 0, wanted - length);
     return true;
