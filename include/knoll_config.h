@@ -89,6 +89,21 @@
  * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must
  * not call functions that change the heap. Costs a call of it each time. */
 
+/* KNOLL_ANNOTATE: which tool is told what memory of a heap may be used. Default 0: none, at no cost.
+ * 1: Valgrind's Memcheck (valgrind/memcheck.h), 2: AddressSanitizer (sanitizer/asan_interface.h). Then a use of a block
+ * after it was freed, or beyond the size that it was asked for with, is reported as for malloc. Overflows are seen
+ * where the size rounds up, so that there is slack before the next block; freed memory until it is handed out again.
+ * When knoll_usable_size is asked, all of the block becomes usable. Memory that a heap had stays annotated when the
+ * heap is given up; knoll_init and knoll_add_memory take it over as it is. Costs a request to the tool for each call.
+ */
+#ifndef KNOLL_ANNOTATE
+#define KNOLL_ANNOTATE 0
+#endif
+
+#if KNOLL_ANNOTATE < 0 || KNOLL_ANNOTATE > 2
+#error "KNOLL_ANNOTATE must be from 0 to 2"
+#endif
+
 /* What follows is derived: not knobs. */
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 

@@ -82,6 +82,68 @@ struct knoll_check_cursor {
  * changes between nearly all slices, a run that is being looked at may be passed over. */
 int knoll_check_slice(const struct knoll_heap *heap, struct knoll_check_cursor *cursor, size_t budget);
 
+/* ---- Leaks: blocks that nothing refers to ---- */
+
+/* A span of memory in which references to blocks may be: globals, a stack, saved registers. */
+struct knoll_range {
+    const void *start;
+    size_t size;
+};
+
+enum { KNOLL_LEAKS_STACK = 32 };
+
+enum knoll_leaks_state {
+    KNOLL_LEAKS_DONE = 0,    /* every leak was visited, or the visitor stopped */
+    KNOLL_LEAKS_GOING_ON,    /* there is more to do */
+    KNOLL_LEAKS_CHANGED = -1 /* the heap has changed: what was found so far means nothing, the next slice begins anew;
+                              * where memory was added, knoll_leaks_begin must */
+};
+
+/* A search for leaks. Private. */
+struct knoll_leaks {
+    const struct knoll_heap *heap;
+    const struct knoll_range *roots;
+    size_t root_count;
+    knoll_visitor visitor;
+    void *context;
+    struct knoll_moment moment;
+    uint32_t *marks[KNOLL_REGIONS_MAX];
+    const unsigned char *stack[KNOLL_LEAKS_STACK]; /* blocks to look through */
+    const unsigned char *next;                     /* word to look at */
+    const unsigned char *end;
+    size_t stacked;
+    size_t pending; /* blocks to look through for which the stack had no room */
+    size_t left;
+    size_t root;
+    uint32_t stage;
+    uint32_t region; /* by address */
+    uint32_t unit;
+    uint32_t run; /* the unit at which the large run starts that is being marked, or 0 */
+    uint32_t run_end;
+};
+
+/* The bytes of memory that a search in this heap needs for its marks: 16 for each unit of 4096 bytes in classic, 4 for
+ * each of 512 in compact, so 0.4 % or 0.8 % of the regions. */
+size_t knoll_leaks_bytes(const struct knoll_heap *heap);
+
+/* Prepares a search for the blocks that cannot be reached: neither from a word in a root, nor from a word in a block
+ * that can. Any aligned word that is an address in a block counts as a reference to it, be it to the start or inside
+ * (Boehm, Weiser 1988). `marks`, aligned to 4 bytes, has knoll_leaks_bytes; it, the roots and the heap must stay until
+ * the search is over, and marks must not lie in a block or in a root. O(regions). */
+void knoll_leaks_begin(struct knoll_leaks *leaks, const struct knoll_heap *heap, void *marks,
+                       const struct knoll_range *roots, size_t root_count, knoll_visitor visitor, void *context);
+
+/* Goes on with the search, by `budget` steps at most, at least one; returns an enum knoll_leaks_state. A step looks at
+ * one word of a root or a block, at one unit, or at one slab with its 64 blocks. At the end the visitor gets each leak
+ * as a KNOLL_ITEM_BLOCK; if it does not return 0 the search is over.
+ *
+ * A change of the heap between two slices is noticed. A reference that is moved by the program between them, from where
+ * it has yet to be seen to where it has not, is not: so nothing that may move references should run between the slices;
+ * else a leak is what two searches found. A word that looks like an address hides a leak. Does not write into blocks.
+ * In all O(units + bytes in roots and blocks); more only where blocks refer to more than KNOLL_LEAKS_STACK others at
+ * once. */
+int knoll_leaks_slice(struct knoll_leaks *leaks, size_t budget);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "accounts.h"
+#include "annotate.h"
 #include "failure.h"
 #include "slab.h"
 
@@ -21,6 +22,8 @@ size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, vo
         }
         heap->allocations += taken;
         account_used(heap, taken * class_size(size_class));
+        for (size_t i = 0; i < taken; i++)
+            annotate_taken(blocks[i], size);
     }
     while (taken < count && (blocks[taken] = knoll_malloc(heap, size)) != NULL) /* at most count rounds */
         taken++;
@@ -61,6 +64,8 @@ void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count
         }
         same = in_same_slab(&place, blocks + i, count - i, &bits);
         heap->headroom += same * place.shape->size;
+        for (size_t j = i; j < i + same; j++)
+            annotate_given(blocks[j], place.shape->size);
         slab_give_some(heap, place, bits, (uint32_t)same);
     }
 }

@@ -12,6 +12,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "accounts.h"
+#include "annotate.h"
 #include "blocks.h"
 #include "failure.h"
 #include "pages.h"
@@ -20,7 +21,11 @@
 
 static void add_region(struct knoll_heap *heap, void *start, size_t size)
 {
-    knoll_pages_add(heap, knoll_region_make(heap, start, size));
+    annotate_region(start, size);
+    struct knoll_region *region = knoll_region_make(heap, start, size);
+    size_t tables = (size_t)region->first << KNOLL_UNIT_SHIFT;
+    knoll_pages_add(heap, region);
+    annotate_unused((unsigned char *)start + tables, size - tables);
 }
 
 int knoll_init(struct knoll_heap *heap, void *start, size_t size)
@@ -67,8 +72,9 @@ static bool find_or_report(const struct knoll_heap *heap, const void *address, s
 
 /* ---- Allocating ---- */
 
-static inline void *account_new(struct knoll_heap *heap, void *block, size_t usable)
+static inline void *account_new(struct knoll_heap *heap, void *block, size_t size, size_t usable)
 {
+    annotate_taken(block, size);
     heap->allocations++;
     account_used(heap, usable);
     return block;
@@ -118,7 +124,7 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
         if (block != NULL && alignment > 16)
             note(heap, block, alignment, 0);
     }
-    return block == NULL ? NULL : account_new(heap, block, usable);
+    return block == NULL ? NULL : account_new(heap, block, size, usable);
 }
 
 /* Serves a request for a run. Alignment is a power of two. */
@@ -130,7 +136,7 @@ static __attribute__((noinline)) void *take_run(struct knoll_heap *heap, size_t 
         heap->failures++;
         return NULL;
     }
-    return account_new(heap, block, usable);
+    return account_new(heap, block, size, usable);
 }
 
 /* Serves a request that takes more than a block that is at hand. */
@@ -158,7 +164,7 @@ void *knoll_malloc(struct knoll_heap *heap, size_t size)
         return take_run(heap, 1, size);
     size_t size_class = class_for_size(size);
     void *block = slab_take_first(heap, size_class);
-    return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, class_size(size_class));
+    return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, size, class_size(size_class));
 }
 
 void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size)
@@ -184,17 +190,24 @@ void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
 static inline void give_slab_block(struct knoll_heap *heap, struct slab_place place, void *block)
 {
     uint64_t word = slab_give_bit(place);
+    annotate_given(block, place.shape->size);
     heap->headroom += place.shape->size;
     slab_give(heap, place, word, block);
 }
 
+static inline void give_run(struct knoll_heap *heap, uint32_t number)
+{
+    size_t size = knoll_large_give(heap, number);
+    heap->headroom += size;
+    annotate_given(unit_address(heap, number), size);
+}
+
 static void give(struct knoll_heap *heap, const struct block *block, void *address)
 {
-    if (block->place.shape == NULL) {
-        heap->headroom += knoll_large_give(heap, block->place.number);
-    } else {
+    if (block->place.shape == NULL)
+        give_run(heap, block->place.number);
+    else
         give_slab_block(heap, block->place, address);
-    }
 }
 
 /* Frees what is no block of the first region: one of another, or a fault. */
@@ -207,7 +220,7 @@ static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void 
 
 static __attribute__((noinline)) void free_run(struct knoll_heap *heap, uint32_t number)
 {
-    heap->headroom += knoll_large_give(heap, number);
+    give_run(heap, number);
 }
 
 void knoll_free(struct knoll_heap *heap, void *block)
@@ -299,17 +312,22 @@ void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
     if (!find_or_report(heap, block, &found))
         return NULL;
     size_t alignment = block_alignment(&found);
-    if (stays(heap, &found, alignment, size))
+    size_t before = found.size;
+    if (stays(heap, &found, alignment, size)) {
+        annotate_resized(block, before, size, found.size);
         return block;
+    }
 
     void *moved = must_fail(heap) ? NULL : take(heap, alignment, size);
     if (moved != NULL) {
-        __builtin_memcpy(moved, block, size < found.size ? size : found.size);
+        size_t kept = annotated_size(block, found.size);
+        __builtin_memcpy(moved, block, size < kept ? size : kept);
         give(heap, &found, block); /* still where it was found: taking moves nothing */
         return moved;
     }
     if (size <= found.size) {
         loosen(heap, &found, alignment, size);
+        annotate_resized(block, before, size, found.size);
         return block;
     }
     heap->failures++;
@@ -333,7 +351,10 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
 size_t knoll_usable_size(const struct knoll_heap *heap, const void *block)
 {
     struct block found;
-    return block != NULL && find_or_report(heap, block, &found) ? found.size : 0;
+    if (block == NULL || !find_or_report(heap, block, &found))
+        return 0;
+    annotate_opened(block, found.size);
+    return found.size;
 }
 
 int knoll_owns(const struct knoll_heap *heap, const void *address)

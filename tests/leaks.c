@@ -1,0 +1,232 @@
+/* The search for leaks, against a model that knows which block refers to which.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "check.h"
+#include "knoll_live.h"
+#include "support.h"
+
+#define NODES 2000
+#define LINKS 4
+
+static struct knoll_heap heap;
+static struct knoll_leaks leaks;
+static struct node {
+    uintptr_t *block;
+    size_t words;
+    unsigned links[LINKS]; /* to nodes, less one; 0 for none */
+    bool is_reached;
+} nodes[NODES];
+static unsigned order[NODES];
+static uintptr_t roots[2][8];
+static uint32_t marks[KIB(64)];
+
+static void make(void)
+{
+    make_heap(&heap, arena, MIB(2));
+    if (KNOLL_REGIONS_MAX > 1)
+        add_memory(&heap, arena + MIB(3), MIB(1));
+    memset(nodes, 0, sizeof nodes);
+    memset(roots, 0, sizeof roots);
+    assert_true(knoll_leaks_bytes(&heap) <= sizeof marks);
+    assert_true(knoll_leaks_bytes(&heap) <= MIB(3) / 100);
+}
+
+static void add_node(unsigned i, size_t size)
+{
+    nodes[i].block = knoll_calloc(&heap, 1, size);
+    assert_non_null(nodes[i].block);
+    nodes[i].words = size / sizeof(uintptr_t);
+}
+
+/* A reference to the node, by its start or another address in it. */
+static uintptr_t reference(unsigned i, size_t within)
+{
+    return (uintptr_t)nodes[i].block + within % (nodes[i].words * sizeof(uintptr_t));
+}
+
+static void link_nodes(unsigned from, unsigned link, unsigned to, size_t within)
+{
+    nodes[from].links[link] = to + 1;
+    size_t part = nodes[from].words / LINKS; /* each link has a place in a part of its own */
+    nodes[from].block[link * part + within % part] = reference(to, within);
+}
+
+static size_t reach_from(unsigned first)
+{
+    size_t found = 0, looked = 0;
+    if (nodes[first].is_reached)
+        return 0;
+    nodes[first].is_reached = true;
+    order[found++] = first;
+    for (; looked < found; looked++) {
+        for (unsigned link = 0; link < LINKS; link++) {
+            unsigned to = nodes[order[looked]].links[link];
+            if (to != 0 && !nodes[to - 1].is_reached) {
+                nodes[to - 1].is_reached = true;
+                order[found++] = to - 1;
+            }
+        }
+    }
+    return found;
+}
+
+struct found {
+    size_t count, stop_at;
+    uint64_t fingerprint;
+};
+
+static int see_leak(void *context, const struct knoll_item *item)
+{
+    struct found *found = context;
+    assert_int_equal(item->kind, KNOLL_ITEM_BLOCK);
+    assert_int_equal(item->size, knoll_usable_size(&heap, item->start));
+    found->fingerprint += block_fingerprint(item->start, item->size);
+    return ++found->count == found->stop_at;
+}
+
+static struct knoll_range ranges[] = {{roots[0], sizeof roots[0]}, {(char *)roots[1] + 1, sizeof roots[1] - 1}};
+
+static struct found search(size_t budget)
+{
+    struct found found = {0, 0, 0};
+    memset(marks, 0xEE, sizeof marks);
+    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    int state;
+    while ((state = knoll_leaks_slice(&leaks, budget)) == KNOLL_LEAKS_GOING_ON)
+        ;
+    assert_int_equal(state, KNOLL_LEAKS_DONE);
+    assert_int_equal(knoll_leaks_slice(&leaks, budget), KNOLL_LEAKS_DONE);
+    return found;
+}
+
+static void expect_what_is_not_reached(void)
+{
+    static const size_t budgets[] = {1, 50, SIZE_MAX};
+    struct found expected = {0, 0, 0};
+    for (unsigned i = 0; i < NODES; i++) {
+        if (nodes[i].block == NULL || nodes[i].is_reached)
+            continue;
+        expected.count++;
+        expected.fingerprint += block_fingerprint(nodes[i].block, knoll_usable_size(&heap, nodes[i].block));
+    }
+    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
+        struct found found = search(budgets[i]);
+        assert_int_equal(found.count, expected.count);
+        assert_true(found.fingerprint == expected.fingerprint);
+    }
+}
+
+static void graphs_at_random(void **state)
+{
+    size_t reached = 0, all = 0;
+    (void)state;
+    for (uint32_t seed = 1; seed <= 6; seed++) {
+        struct random random = random_from(seed);
+        make();
+        for (unsigned i = 0; i < NODES; i++)
+            add_node(i, 64 + random_below(&random, i % 50 == 0 ? 12000 : 300));
+        for (unsigned i = 0; i < NODES; i++)
+            for (unsigned link = 0; link < LINKS; link++)
+                if (random_below(&random, 10) < seed)
+                    link_nodes(i, link, random_below(&random, NODES), random_next(&random) % 4096);
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned first = random_below(&random, NODES);
+            roots[i % 2][1 + i] = reference(first, random_below(&random, 1000));
+            reached += reach_from(first);
+        }
+        all += NODES;
+        expect_what_is_not_reached();
+    }
+    assert_true(reached > all / 4 && reached < all - all / 20);
+    check_say("", reached, " blocks reached");
+    check_say(" of ", all, "\n");
+}
+
+/* A list as long as there are blocks, and a block that refers to all others, which is more than the stack holds. */
+static void long_and_wide(void **state)
+{
+    (void)state;
+    make();
+    for (unsigned i = 0; i < NODES; i++)
+        add_node(i, 100);
+    for (unsigned i = 0; i + 1 < NODES; i++)
+        link_nodes(NODES - 1 - i, 0, NODES - 2 - i, i);
+    roots[0][0] = reference(NODES - 1, 0);
+    assert_int_equal(reach_from(NODES - 1), NODES);
+    expect_what_is_not_reached();
+
+    make();
+    add_node(0, NODES * sizeof(uintptr_t));
+    for (unsigned i = 1; i < NODES; i++) {
+        add_node(i, i % 100 == 0 ? 5000 : 90);
+        if (i % 3 != 0) {
+            nodes[0].block[i] = reference(i, 7);
+            nodes[i].is_reached = true;
+        }
+    }
+    for (unsigned i = 1; i + 1 < NODES; i += 3) { /* one of three through another */
+        link_nodes(i, 0, i + 2, 3);
+        nodes[i + 2].is_reached = i + 2 < NODES;
+    }
+    roots[1][7] = reference(0, 8);
+    nodes[0].is_reached = true;
+    expect_what_is_not_reached();
+}
+
+/* What refers to no block: free memory, tables, what is left over of a slab, an address beside the heap. */
+static void references_to_nothing(void **state)
+{
+    (void)state;
+    make();
+    for (unsigned i = 0; i < 8; i++)
+        add_node(i, 200);
+    roots[0][0] = (uintptr_t)arena;
+    roots[0][1] = (uintptr_t)arena + MIB(2) - 1;
+    roots[0][2] = (uintptr_t)arena + MIB(2);
+    roots[0][3] = (uintptr_t)nodes[7].block;
+    roots[0][4] = (uintptr_t)knoll_malloc(&heap, 20000) + 19000;
+    knoll_free(&heap, (void *)(roots[0][4] - 19000));
+    knoll_free(&heap, nodes[7].block);
+    nodes[7].block = NULL;
+    nodes[3].is_reached = true;
+    roots[0][7] = reference(3, 199);
+    expect_what_is_not_reached();
+    memset(roots, 0, sizeof roots);
+    nodes[3].is_reached = false;
+    expect_what_is_not_reached();
+    struct found found = {0, 2, 0};
+    knoll_leaks_begin(&leaks, &heap, marks, NULL, 0, see_leak, &found);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    assert_int_equal(found.count, 2);
+}
+
+static void a_change_is_noticed(void **state)
+{
+    struct found found = {0, 0, 0};
+    (void)state;
+    make();
+    add_node(0, 100);
+    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    knoll_free(&heap, knoll_malloc(&heap, 100)); /* not yet */
+    assert_int_equal(knoll_leaks_slice(&leaks, 5), KNOLL_LEAKS_GOING_ON);
+    knoll_free(&heap, knoll_malloc(&heap, 100));
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
+    assert_int_equal(found.count, 0);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    assert_int_equal(found.count, 1);
+    if (KNOLL_REGIONS_MAX < 3)
+        return;
+    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    add_memory(&heap, arena + MIB(5), MIB(1));
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(graphs_at_random),
+    cmocka_unit_test(long_and_wide),
+    cmocka_unit_test(references_to_nothing),
+    cmocka_unit_test(a_change_is_noticed),
+};
+
+CHECK_MAIN(tests)
