@@ -7,12 +7,21 @@
 #include "bits.h"
 #include "knoll.h"
 
+/*@ requires \valid(heap) && heap->headroom <= heap->peak && heap->headroom <= more;
+    requires heap->peak - heap->headroom + more <= SIZE_MAX;
+    assigns heap->peak, heap->headroom;
+    ensures heap->peak == \old(heap->peak) - \old(heap->headroom) + more && heap->headroom == 0; */
 static inline void raise_peak(struct knoll_heap *heap, size_t more)
 {
     heap->peak += more - heap->headroom;
     heap->headroom = 0;
 }
 
+/*@ requires \valid(heap) && heap->headroom <= heap->peak;
+    requires heap->peak - heap->headroom + more <= SIZE_MAX;
+    assigns heap->peak, heap->headroom;
+    ensures used: heap->peak - heap->headroom == \old(heap->peak) - \old(heap->headroom) + more;
+    ensures peak: heap->peak == \max(\old(heap->peak), \old(heap->peak) - \old(heap->headroom) + more); */
 static inline void account_used(struct knoll_heap *heap, size_t more)
 {
     size_t left;

@@ -24,6 +24,9 @@
 #if KNOLL_COUNTS_IN_SOFTWARE
 
 /* The position of the highest set bit, by halving. Needs value != 0. */
+/*@ requires value != 0;
+    assigns \nothing;
+    ensures \result < 32 && (1 << \result) <= value < (2 << \result); */
 static inline unsigned bits_highest32(uint32_t value)
 {
     unsigned position = 0;
@@ -37,6 +40,9 @@ static inline unsigned bits_highest32(uint32_t value)
 }
 
 /* The lowest set bit is the highest one of the value without all others. */
+/*@ requires value != 0;
+    assigns \nothing;
+    ensures \result < 32 && (value & (1 << \result)) != 0 && (value & ((1 << \result) - 1)) == 0; */
 static inline unsigned bits_lowest32(uint32_t value)
 {
     return bits_highest32(value & (~value + 1));
@@ -44,11 +50,17 @@ static inline unsigned bits_lowest32(uint32_t value)
 
 #else
 
+/*@ requires value != 0;
+    assigns \nothing;
+    ensures \result < 32 && (1 << \result) <= value < (2 << \result); */
 static inline unsigned bits_highest32(uint32_t value)
 {
     return 31u - (unsigned)__builtin_clz(value);
 }
 
+/*@ requires value != 0;
+    assigns \nothing;
+    ensures \result < 32 && (value & (1 << \result)) != 0 && (value & ((1 << \result) - 1)) == 0; */
 static inline unsigned bits_lowest32(uint32_t value)
 {
     return (unsigned)__builtin_ctz(value);
@@ -58,6 +70,9 @@ static inline unsigned bits_lowest32(uint32_t value)
 
 /* The position of the highest and of the lowest set bit; value != 0. By halves where a register has 32 bits, because
  * there the compiler may make a call of a 64-bit count. */
+/*@ requires value != 0;
+    assigns \nothing;
+    ensures \result < 64 && (1 << \result) <= value < (2 << \result); */
 static inline unsigned bits_highest(uint64_t value)
 {
 #if !KNOLL_COUNTS_IN_SOFTWARE && UINTPTR_MAX > UINT32_MAX
@@ -68,6 +83,9 @@ static inline unsigned bits_highest(uint64_t value)
 #endif
 }
 
+/*@ requires value != 0;
+    assigns \nothing;
+    ensures \result < 64 && (value & (1 << \result)) != 0 && (value & ((1 << \result) - 1)) == 0; */
 static inline unsigned bits_lowest(uint64_t value)
 {
 #if !KNOLL_COUNTS_IN_SOFTWARE && UINTPTR_MAX > UINT32_MAX
@@ -79,12 +97,18 @@ static inline unsigned bits_lowest(uint64_t value)
 }
 
 /* A word with only this bit set; position < 64. */
+/*@ requires position < 64;
+    assigns \nothing;
+    ensures \result == (1 << position); */
 static inline uint64_t bit(unsigned position)
 {
     return (uint64_t)1 << position;
 }
 
 /* A word with this many low bits set; count <= 64. */
+/*@ requires count <= 64;
+    assigns \nothing;
+    ensures (count == 0 ==> \result == 0) && (count == 64 ==> \result == 0xFFFFFFFFFFFFFFFF); */
 static inline uint64_t bits_low(unsigned count)
 {
     return count == 0 ? 0 : ~(uint64_t)0 >> (64 - count);
@@ -95,6 +119,8 @@ static inline bool is_power_of_two(size_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
+/*@ requires count < 32;
+    assigns \nothing; */
 static inline uint32_t rotate_right(uint32_t value, unsigned count)
 {
     return value >> count | value << (-count & 31);

@@ -41,6 +41,9 @@ static inline uint32_t shape_block_at(const struct knoll_shape *shape, uint32_t 
 }
 
 /* A slab's length in units. */
+/*@ requires \valid_read(shape) && (shape->low + 1) % UNIT == 0;
+    assigns \nothing;
+    ensures \result * UNIT == shape->low + 1; */
 static inline uint32_t shape_length(const struct knoll_shape *shape)
 {
     return (shape->low >> KNOLL_UNIT_SHIFT) + 1;
@@ -52,6 +55,8 @@ static inline uint32_t shape_length(const struct knoll_shape *shape)
 extern const uint8_t knoll_class_of[(KNOLL_SLAB_MAXIMUM >> GRANULE_SHIFT) + 1];
 
 /* The smallest class that holds this size, which is at most KNOLL_SLAB_MAXIMUM. */
+/*@ requires size <= KNOLL_SLAB_MAXIMUM;
+    assigns \nothing; */
 static inline size_t class_for_size(size_t size)
 {
     return knoll_class_of[(size + (1 << GRANULE_SHIFT) - 1) >> GRANULE_SHIFT];

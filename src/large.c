@@ -8,6 +8,10 @@
 #include "slab.h"
 
 /* How many units hold this size, at least one; the size is less than SIZE_MAX - UNIT. */
+/*@ requires size < SIZE_MAX - UNIT;
+    assigns \nothing;
+    ensures \result >= 1 && \result * UNIT >= size;
+    ensures \result > 1 ==> (\result - 1) * UNIT < size; */
 static size_t units_for(size_t size)
 {
     return (size + UNIT - (size != 0)) >> KNOLL_UNIT_SHIFT;

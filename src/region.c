@@ -9,6 +9,20 @@
 _Static_assert(KNOLL_PAGE % (1 << KNOLL_UNIT_SHIFT) == 0, "a page must be whole units");
 _Static_assert(sizeof(struct knoll_region) <= 16, "the bound on tables depends on it");
 
+/*@ logic struct knoll_region *region_at{L}(struct knoll_heap *heap, integer i) =
+        heap->region[heap->by_address[i]];
+    logic integer region_end_at{L}(struct knoll_heap *heap, integer i) =
+        (uintptr_t)region_at(heap, i) + region_at(heap, i)->count * UNIT;
+    predicate at_holds{L}(struct knoll_heap *heap, integer i, void *address) =
+        (uintptr_t)region_at(heap, i) <= (uintptr_t)address < region_end_at(heap, i);
+    predicate regions_are_sorted{L}(struct knoll_heap *heap) =
+        \valid_read(heap) && heap->region_count <= KNOLL_REGIONS_MAX &&
+        (\forall integer i; 0 <= i < heap->region_count ==>
+            heap->by_address[i] < KNOLL_REGIONS_MAX && \valid_read(region_at(heap, i)) &&
+            is_address((uintptr_t)region_at(heap, i)) && region_end_at(heap, i) <= UINTPTR_MAX + 1) &&
+        (\forall integer i, j; 0 <= i < j < heap->region_count ==>
+            region_end_at(heap, i) <= (uintptr_t)region_at(heap, j)); */
+
 size_t knoll_region_entries_at(size_t units)
 {
     return sizeof(struct knoll_region) + (KNOLL_PROFILE == KNOLL_CLASSIC ? ((units + 7) & ~(size_t)7) + 4 : 0);
@@ -25,11 +39,19 @@ size_t knoll_region_table_units(size_t units)
     return (bytes + UNIT - 1) >> KNOLL_UNIT_SHIFT;
 }
 
+/*@ requires \valid_read(region) && is_address((uintptr_t)region);
+    requires (uintptr_t)region + region->count * UNIT <= UINTPTR_MAX;
+    assigns \nothing;
+    ensures \result == (uintptr_t)region + region->count * UNIT; */
 static uintptr_t region_end(const struct knoll_region *region)
 {
     return (uintptr_t)region + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
 }
 
+/*@ requires start + size <= UINTPTR_MAX + 1 && other_start + other_size <= UINTPTR_MAX + 1;
+    requires size > 0 && other_size > 0;
+    assigns \nothing;
+    ensures \result <==> start < other_start + other_size && other_start < start + size; */
 static bool overlaps(uintptr_t start, size_t size, uintptr_t other_start, size_t other_size)
 {
     return start < other_start ? other_start - start < size : start - other_start < other_size;
@@ -86,10 +108,21 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     return region;
 }
 
+/*@ requires regions_are_sorted(heap) && is_address((uintptr_t)address);
+    assigns \nothing;
+    ensures \result != \null ==>
+        \exists integer i; 0 <= i < heap->region_count && \result == region_at(heap, i) && at_holds(heap, i, address);
+    ensures \result == \null ==> \forall integer i; 0 <= i < heap->region_count ==> !at_holds(heap, i, address); */
 struct knoll_region *knoll_region_search(const struct knoll_heap *heap, const void *address)
 {
     uint32_t low = 0;
     uint32_t high = heap->region_count;
+    /*@ loop invariant 0 <= low <= high <= heap->region_count;
+        loop invariant \forall integer i; 0 <= i < low ==> region_end_at(heap, i) <= (uintptr_t)address;
+        loop invariant \forall integer i; high <= i < heap->region_count ==>
+            (uintptr_t)address < (uintptr_t)region_at(heap, i);
+        loop assigns low, high;
+        loop variant high - low; */
     while (low < high) { /* the interval halves: at most KNOLL_REGION_BITS + 1 rounds */
         uint32_t middle = (low + high) / 2;
         struct knoll_region *region = heap->region[heap->by_address[middle]];

@@ -131,11 +131,18 @@ static inline unsigned char *unit_address(const struct knoll_heap *heap, uint32_
     return region_base(region_of_number(heap, number)) + ((size_t)(number & INDEX_MASK) << KNOLL_UNIT_SHIFT);
 }
 
+/*@ assigns \nothing;
+    ensures \result == (uintptr_t)((uintptr_t)address - (uintptr_t)region); */
 static inline uintptr_t region_offset(const struct knoll_region *region, const void *address)
 {
     return (uintptr_t)address - (uintptr_t)region;
 }
 
+/*@ requires \valid_read(region);
+    requires is_address((uintptr_t)region) && is_address((uintptr_t)address);
+    requires (uintptr_t)region + region->count * UNIT <= UINTPTR_MAX + 1;
+    assigns \nothing;
+    ensures \result <==> (uintptr_t)region <= (uintptr_t)address < (uintptr_t)region + region->count * UNIT; */
 static inline bool region_holds(const struct knoll_region *region, const void *address)
 {
     return region_offset(region, address) >> KNOLL_UNIT_SHIFT < region->count;

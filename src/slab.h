@@ -96,6 +96,12 @@ static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, si
 }
 
 /* Remembers a block; false if there is no room for it. */
+/*@ requires \valid(heap) && \valid_read(place.shape) && place.shape->size_class < KNOLL_CLASS_COUNT;
+    requires \separated(heap, place.shape) && heap->hints[place.shape->size_class] <= KNOLL_MAGAZINE;
+    assigns heap->hints[place.shape->size_class],
+        heap->magazine[place.shape->size_class * KNOLL_MAGAZINE + heap->hints[place.shape->size_class]];
+    ensures heap->hints[place.shape->size_class] <= KNOLL_MAGAZINE;
+    ensures \result <==> \old(heap->hints[place.shape->size_class]) < KNOLL_MAGAZINE; */
 static inline bool magazine_give(struct knoll_heap *heap, struct slab_place place, void *block)
 {
     size_t size_class = place.shape->size_class;
