@@ -1,7 +1,7 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick bench bench-malloc benchmarks malloc programs format footprint clean
+.PHONY: help run test quick bench bench-malloc benchmarks malloc programs proofs misra format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -14,6 +14,8 @@ help:
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
 	@echo 'make malloc     build libknoll-malloc.so and .a, which stand in for a Linux program'"'"'s malloc'
 	@echo 'make programs   run real programs under it and compare what they print; PROGRAMS="--all" adds the long ones'
+	@echo 'make proofs     prove the core'"'"'s contracts and theorems (docs/proofs.md), some ten minutes'
+	@echo 'make misra      look for what MISRA C:2012 has against the core (docs/misra.md)'
 	@echo 'make format     lay out the sources with clang-format'
 	@echo 'make footprint  measure code size and stack, and update docs/footprint.md'
 	@echo 'make clean      remove build/'
@@ -43,6 +45,12 @@ malloc:
 
 programs:
 	@tools/programs $(PROGRAMS)
+
+proofs:
+	@tools/proofs
+
+misra:
+	@tools/misra
 
 format:
 	@tools/packages test

@@ -40,9 +40,6 @@ int __builtin_ctzll(unsigned long long value);
         axiom ands: \forall integer x, y; 0 <= x ==> 0 <= (x & y) <= x;
     } */
 
-/* An address as a number. That it is one, WP must be told. */
-/*@ predicate is_address(integer address) = 0 <= address <= UINTPTR_MAX; */
-
 /* Of any integer types; here of the one that the core asks for. */
 #define __builtin_sub_overflow size_sub_overflow
 #define __builtin_mul_overflow size_mul_overflow

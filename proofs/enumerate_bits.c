@@ -7,7 +7,8 @@
 #include "bits.h"
 #include "enumerate.h"
 
-/* The words whose highest bit is this one lie side by side; those whose lowest bit it is are the odd multiples of it. */
+/* The words whose highest bit is this one lie side by side; those whose lowest bit it is are the odd multiples of it.
+ */
 static void counts_of_32_bits(void)
 {
     for (unsigned position = 0; position < 32; position++) {

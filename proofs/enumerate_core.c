@@ -97,11 +97,9 @@ static void lists_of_lengths(void)
 static void buddies(void)
 {
     for (uint32_t length = 1; length < 1u << KNOLL_LIST_COUNT; length *= 2) {
-        for (uint64_t index = 0; index <= UINT32_MAX; index += length) {
-            uint32_t buddy = buddy_of(NULL, (uint32_t)index, length);
-            uint32_t other = index / length % 2 == 0 ? (uint32_t)index + length : (uint32_t)index - length;
-            uint32_t first = (uint32_t)index < buddy ? (uint32_t)index : buddy;
-            holds(buddy == other && first % (2 * length) == 0);
+        for (uint64_t first = 0; first <= UINT32_MAX; first += 2 * length) {
+            uint32_t index = (uint32_t)first;
+            holds(buddy_of(NULL, index, length) == index + length && buddy_of(NULL, index + length, length) == index);
         }
     }
     theorem("a run's buddy is the other half of a run twice as long, for every place and order");
@@ -130,10 +128,15 @@ static void lists_of_lengths(void)
     theorem("lengths in a list differ by a sixteenth at most, for every length");
     for (uint32_t units = 1; units <= INDEX_MASK; units++) {
         size_t lists = units < KNOLL_FEW_UNITS ? KNOLL_FEW_LISTS : lists_in_region(units);
-        holds(list_of_length(units / 2) < lists - 1); /* so only what is longer is in the last */
+        size_t taken = knoll_region_table_units(units);
+        if (taken + RUN_SHORTEST <
+            units) { /* two free runs and a held one between them: the shorter is in no last list */
+            uint32_t shorter = (uint32_t)(units - taken - RUN_SHORTEST) / 2;
+            holds(list_of_length(shorter) < lists - 1);
+        }
         holds(lists - 1 <= UINT16_MAX && (lists - 1) / 16 < KNOLL_LIST_GROUPS && (lists - 1) / 16 < 32);
     }
-    theorem("the lists suffice, and their bits have room, for every region");
+    theorem("of each region one run at most is in the last list, and the lists' bits have room, for every region");
 }
 
 static void buddies(void)

@@ -285,7 +285,7 @@ static void loosen(struct knoll_heap *heap, struct block *block, size_t alignmen
         block->place.slab[CELL_NOTES] |= SLAB_LOOSE;
         return;
     }
-    resize_in_place(heap, block, knoll_large_length(alignment, size));
+    (void)resize_in_place(heap, block, knoll_large_length(alignment, size));
     *block->place.slab |= RUN_LOOSE;
 }
 

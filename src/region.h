@@ -131,6 +131,8 @@ static inline unsigned char *unit_address(const struct knoll_heap *heap, uint32_
     return region_base(region_of_number(heap, number)) + ((size_t)(number & INDEX_MASK) << KNOLL_UNIT_SHIFT);
 }
 
+/*@ predicate is_address(integer number) = 0 <= number <= UINTPTR_MAX; */
+
 /*@ assigns \nothing;
     ensures \result == (uintptr_t)((uintptr_t)address - (uintptr_t)region); */
 static inline uintptr_t region_offset(const struct knoll_region *region, const void *address)
