@@ -258,7 +258,7 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     struct knoll_region *region = region_of_number(heap, number);
     if (must_fail(heap) || starting_length(region, (number & INDEX_MASK) + length) < wanted - length)
         return false;
-    cut(heap, number + length, 0, wanted - length);
+    (void)cut(heap, number + length, 0, wanted - length);
     return true;
 }
 

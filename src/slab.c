@@ -147,7 +147,7 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)
 {
     if (heap->spare_slab != number) {
-        knoll_slab_give_spare(heap);
+        (void)knoll_slab_give_spare(heap);
         heap->spare_slab = number;
     }
 }
