@@ -1,6 +1,6 @@
 /* Misuses the blocks of a heap in one way, for a tool to report: tests/annotations runs it under Memcheck and with
  * AddressSanitizer.
- * usage: misuse NUMBER     0: no misuse at all; prints what it does, ends with status 3 if there is no such number
+ * usage: annotated NUMBER     0: no misuse at all; prints what it does, ends with status 3 if there is no such number
  *
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
