@@ -23,6 +23,14 @@ add_library(knoll_bare OBJECT
 if(NOT KNOLL_BARE_TARGET STREQUAL x86_64)
     target_sources(knoll_bare PRIVATE ${KNOLL_BARE_DIR}/semihosting.c)
 endif()
+set(KNOLL_BARE_PROCESSORS OFF) # whether processors.h can be used
+if(EXISTS ${KNOLL_BARE_DIR}/${KNOLL_BARE_TARGET}/processors.S)
+    set(KNOLL_BARE_PROCESSORS ON)
+    target_sources(knoll_bare PRIVATE
+        ${KNOLL_BARE_DIR}/processors.c
+        ${KNOLL_BARE_DIR}/${KNOLL_BARE_TARGET}/processors.S
+        ${KNOLL_BARE_DIR}/${KNOLL_BARE_TARGET}/processors.c)
+endif()
 target_include_directories(knoll_bare PUBLIC ${KNOLL_BARE_DIR})
 target_compile_options(knoll_bare PRIVATE
     $<$<COMPILE_LANGUAGE:C>:$<TARGET_PROPERTY:knoll_warnings,INTERFACE_COMPILE_OPTIONS>>)

@@ -12,9 +12,23 @@ start:
     mv a0, a1               /* the device tree */
     call platform_start
 
-other:                      /* all harts start at once; one is enough */
-    wfi
-    j other
+other:                      /* all harts start at once; the others wait for a software interrupt, which never traps */
+    csrwi mie, 8
+1:  wfi
+    csrr t0, mip
+    andi t0, t0, 8
+    beqz t0, 1b
+    fence
+    la t0, hart_entry
+    ld t0, (t0)
+    jr t0
+
+    .data
+    .globl hart_entry
+    .balign 8
+hart_entry:                 /* where they go then */
+    .dword 0
+    .section .start, "ax"
 
 /* Never returns, so the stack may be begun anew: it is what may have failed. */
     .balign 4
