@@ -109,6 +109,7 @@ static inline uint64_t bit(unsigned position)
 /*@ requires count <= 64;
     assigns \nothing;
     ensures (count == 0 ==> \result == 0) && (count == 64 ==> \result == 0xFFFFFFFFFFFFFFFF); */
+/* not covered: it is in the tests' and the proofs' vocabulary, and so in no object of the core */
 static inline uint64_t bits_low(unsigned count)
 {
     return count == 0 ? 0 : ~(uint64_t)0 >> (64 - count);

@@ -45,7 +45,8 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
                    : NULL;
     }
     uint32_t length = free_run_length(entry);
-    return length != 0 && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
+    bool is_first = length - 1 < region->count - index && knoll_pages_placed_well(region, index, length);
+    return is_first && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
 }
 
 /* Whether the links of this run, which should be in the list, lead to runs of the list that link back. */

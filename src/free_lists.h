@@ -81,7 +81,7 @@ static inline unsigned list_of_run(const struct knoll_heap *heap, const struct k
 
 static inline unsigned list_count(const struct knoll_heap *heap)
 {
-    return heap->last_list + 1u;
+    return heap->list == NULL ? 0 : heap->last_list + 1u; /* a heap without memory has none */
 }
 
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)

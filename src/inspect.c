@@ -4,6 +4,8 @@
 #include "blocks.h"
 #include "pages.h"
 
+_Static_assert(RUN_SHORTEST << KNOLL_UNIT_SHIFT >= KNOLL_SLAB_MAXIMUM, "a run holds more than a slab's block");
+
 /* The largest request that would succeed: from the longest free run, from the run that would come about if the slab
  * kept in hand were given back first, or from the largest class that has a free block. */
 static size_t largest_block(const struct knoll_heap *heap)
@@ -14,13 +16,12 @@ static size_t largest_block(const struct knoll_heap *heap)
             knoll_pages_merged_length(heap, heap->spare_slab, shape_length(slab_shape(heap, heap->spare_slab)));
         run = merged > run ? merged : run;
     }
-    size_t bytes = (size_t)run << KNOLL_UNIT_SHIFT;
-    if (bytes >= KNOLL_SLAB_MAXIMUM)
-        return bytes;
+    if (run != 0)
+        return (size_t)run << KNOLL_UNIT_SHIFT;
     for (unsigned i = KNOLL_CLASS_COUNT; i > 0; i--)
         if (slab_has_free(heap, i - 1))
-            return bytes > class_size(i - 1) ? bytes : class_size(i - 1);
-    return bytes;
+            return class_size(i - 1);
+    return 0;
 }
 
 static size_t table_bytes(const struct knoll_heap *heap)

@@ -159,7 +159,7 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     if (wanted > length && must_fail(heap))
         return false;
     if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)
-        return wanted <= length;
+        return false; /* it would be longer: the half that is left of one starts where the run did */
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
         if (!is_free_run(region, index + (1u << i), 1u << i))
             return false;

@@ -296,20 +296,22 @@ bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uin
 {
     (void)region;
     (void)index;
-    return length != 0 && next_length != 0;
+    (void)next_length;
+    return length != 0;
 }
 
 bool knoll_pages_lists_placed_well(const struct knoll_heap *heap)
 {
     const struct knoll_region *region = longest_region(heap, heap->region_count);
-    size_t lists = region == NULL ? 0 : lists_in_region(region->count);
+    if (region == NULL)
+        return heap->list == NULL;
+    size_t lists = lists_in_region(region->count);
     return lists == 0 ? heap->list == heap->few_lists && heap->last_list == KNOLL_FEW_LISTS - 1
                       : heap->list == lists_in(region) && heap->last_list == lists - 1;
 }
 
 bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    uint32_t first = *region_entry(region, index);
     uint32_t last = *region_entry(region, index + length - 1);
     if (length == 1)
         return (last & ~RUN_WAS_BLOCK) == (cell_of(RUN_FREE, 0) | 1u << SHORT_SHIFT);
@@ -317,7 +319,7 @@ bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, 
         return (last & ~NUMBER_MASK) == (cell_of(RUN_END, 0) | 2u << SHORT_SHIFT);
     if (length == 3)
         return last == (cell_of(RUN_END, 0) | 3u << SHORT_SHIFT);
-    return short_length(first) == 0 && last == cell_of(RUN_END, length);
+    return last == cell_of(RUN_END, length);
 }
 
 #endif

@@ -97,7 +97,8 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     region->entries = (uint32_t)knoll_region_entries_at(units);
 
     uint32_t place = number;
-    for (; place > 0 && place < KNOLL_REGIONS_MAX; place--) { /* at most KNOLL_REGIONS_MAX - 1 rounds */
+    /* not covered: the second holds always; it tells the compiler the bound, which is KNOLL_REGIONS_MAX - 1 rounds */
+    for (; place > 0 && place < KNOLL_REGIONS_MAX; place--) {
         if ((uintptr_t)heap->region[heap->by_address[place - 1]] < (uintptr_t)start)
             break;
         heap->by_address[place] = heap->by_address[place - 1];
