@@ -1,7 +1,8 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick bench bench-malloc benchmarks malloc programs proofs misra format footprint clean
+.PHONY: help run test quick coverage mutants exhaustive bitflips proofs misra model bench bench-cpus bench-malloc benchmarks \
+    malloc programs races format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -9,6 +10,11 @@ help:
 	@echo '                  PROFILE=classic|compact  REGION=12M  PROGRAM=lua|sqlite|all  COLOUR=auto|always|never'
 	@echo 'make test       every test, on every compiler and target (some twenty minutes)'
 	@echo 'make quick      the tests on this machine only (a minute)'
+	@echo 'make coverage   measure which lines, branches and conditions of the core the tests execute (two minutes)'
+	@echo 'make mutants    change the core in 1,050 places, one at a time, and count what no test notices (half an hour)'
+	@echo '                  MUTANTS="--all"  every change; MUTANTS="--again"  what survived, after tests were added'
+	@echo 'make exhaustive try every sequence of nine calls on the smallest heap (eight minutes)'
+	@echo 'make bitflips   flip each bit of the tables of 1,000 heaps, and count what is detected (some minutes)'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
@@ -28,6 +34,19 @@ test:
 
 quick:
 	@tools/test quick
+
+coverage:
+	@tools/coverage
+
+mutants:
+	@tools/packages build test
+	@tools/mutate $(MUTANTS)
+
+exhaustive:
+	@tools/exhaustive
+
+bitflips:
+	@tools/bitflips
 
 bench:
 	@tools/bench $(BENCH)

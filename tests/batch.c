@@ -148,11 +148,29 @@ static void faults_in_a_batch(void **state)
     }
 }
 
+/* What a heap has runs out amid one call; what it gave is all there was, and one failure is counted. */
+static void memory_runs_out(void **state)
+{
+    static void *all[4096];
+    (void)state;
+    for (size_t size = 32; size <= KNOLL_SLAB_MAXIMUM; size *= 2) {
+        make_heap(&heap, arena_at(KIB(64), 0), KIB(64));
+        size_t taken = knoll_malloc_batch(&heap, size, 4096, all);
+        struct knoll_stats stats;
+        knoll_get_stats(&heap, &stats);
+        assert_true(taken > 0 && taken < 4096);
+        assert_int_equal(stats.failures, 1);
+        assert_int_equal(stats.allocations, taken);
+        assert_true(may_refuse(&heap, size));
+        assert_int_equal(knoll_check(&heap), 0);
+        knoll_free_batch(&heap, all, taken);
+        assert_int_equal(knoll_used_bytes(&heap), 0);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(taken_as_alone),
-    cmocka_unit_test(fewer_than_wanted),
-    cmocka_unit_test(freed_in_any_order),
-    cmocka_unit_test(faults_in_a_batch),
+    cmocka_unit_test(taken_as_alone),    cmocka_unit_test(fewer_than_wanted), cmocka_unit_test(freed_in_any_order),
+    cmocka_unit_test(faults_in_a_batch), cmocka_unit_test(memory_runs_out),
 };
 
 CHECK_MAIN(tests)

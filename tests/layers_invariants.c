@@ -89,6 +89,12 @@ static void regions(void **state)
     unsigned char *behind = (unsigned char *)region + KIB(128);
     add_memory(&heap, behind, KIB(32));
     expect(0);
+    struct knoll_heap sound = heap;
+    heap.region_count = 1; /* the second is no region then, whatever order and total say */
+    heap.by_address[0] = 1;
+    heap.total = (size_t)(heap.region[1]->count - heap.region[1]->first) << KNOLL_UNIT_SHIFT;
+    expect(REGION_TABLE);
+    heap = sound;
     memcpy(behind - KNOLL_PAGE, behind, KNOLL_PAGE); /* the first one's last page is the second's first */
     heap.region[1] = (struct knoll_region *)(uintptr_t)(behind - KNOLL_PAGE);
     expect(REGION_TABLE);
@@ -133,6 +139,26 @@ static void a_run_in_two_lists(void **state)
     expect(FREE_LISTS);
     heap.list[highest + 1] = NOWHERE;
     list_set_empty(&heap, highest + 1);
+    expect(0);
+}
+
+/* The last cell of a free run of three units says the same kind and length as its first, and what follows it no link.
+ */
+static void a_list_that_starts_at_a_runs_end(void **state)
+{
+    (void)state;
+    struct knoll_region *region = make(KIB(128));
+    void *before = knoll_malloc(&heap, KIB(8)), *block = knoll_malloc(&heap, CLASSIC ? KIB(8) : 3 * UNIT);
+    assert_non_null(before);
+    assert_non_null(knoll_malloc(&heap, KIB(8)));
+    knoll_free(&heap, block);
+    uint32_t number = index_of(block), length = free_run_length(region_entry(region, number));
+    unsigned list = list_of_run(&heap, region, number, length);
+    assert_int_equal(heap.list[list], number);
+    expect(0);
+    heap.list[list] = number + length - 1;
+    expect(FREE_LISTS);
+    heap.list[list] = number;
     expect(0);
 }
 
@@ -206,9 +232,9 @@ static void a_slab_out_of_place(void **state)
 {
     (void)state;
     struct knoll_region *region = make(KIB(128));
-    uint32_t first = index_of(knoll_malloc(&heap, KIB(12))); /* four units, or twenty-four */
+    uint32_t first = index_of(knoll_malloc(&heap, KIB(12)));              /* four units, or twenty-four */
     uint32_t index = CLASSIC ? first + 1 : first + 2 + ((2 - first) & 7); /* four more than a multiple of eight */
-    unsigned shape = CLASSIC ? 2 : 8; /* of two units, or of eight */
+    unsigned shape = CLASSIC ? 2 : 8;                                     /* of two units, or of eight */
     uint32_t length = shape_length(&knoll_shapes[shape]);
     uint32_t end = first + large_length(region_entry(region, first));
     uint32_t pieces[3][2] = {{first, index - first}, {index, length}, {index + length, end - index - length}};
@@ -219,8 +245,8 @@ static void a_slab_out_of_place(void **state)
     for (uint32_t i = 0; i < length; i += GROUP_UNITS) {
         if (CLASSIC)
             ((uint8_t *)(region + 1))[index + i] = (uint8_t)(SHAPE_SLAB + shape);
-        *region_entry(region, index + i) = CLASSIC ? cell_of(i == 0 ? RUN_SLAB : RUN_NONE, 0)
-                                                   : (uint32_t)(SHAPE_SLAB + shape) << SHAPE_SHIFT;
+        *region_entry(region, index + i) =
+            CLASSIC ? cell_of(i == 0 ? RUN_SLAB : RUN_NONE, 0) : (uint32_t)(SHAPE_SLAB + shape) << SHAPE_SHIFT;
     }
     region_entry(region, index)[CELL_NOTES] = 0;
     slab_set_word(region_entry(region, index), knoll_shapes[shape].all_free >> 1);
@@ -333,6 +359,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(regions),
     cmocka_unit_test(links_beyond_the_units),
     cmocka_unit_test(a_run_in_two_lists),
+    cmocka_unit_test(a_list_that_starts_at_a_runs_end),
     cmocka_unit_test(lists_that_are_elsewhere),
     cmocka_unit_test(runs_at_the_end),
     cmocka_unit_test(large_runs_out_of_form),

@@ -411,10 +411,23 @@ static void unmerged_runs(void **state)
     }
 }
 
+/* A run cannot be made longer than any region is, whatever its start is a multiple of. */
+static void longer_than_any_region(void **state)
+{
+    (void)state;
+    make_heap(&heap, arena_at(KIB(64), 0), KIB(64));
+    uint32_t length = (uint32_t)knoll_pages_round(1, 1);
+    uint32_t number = knoll_pages_take(&heap, length, 1);
+    struct knoll_heap before = heap;
+    assert_false(knoll_pages_resize(&heap, number, length, 1u << 29));
+    assert_memory_equal(&heap, &before, sizeof heap);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(unmerged_runs),
     cmocka_unit_test(every_length),
     cmocka_unit_test(random_histories),
+    cmocka_unit_test(longer_than_any_region),
 };
 
 CHECK_MAIN(tests)

@@ -1,0 +1,294 @@
+/* What becomes of a heap in whose tables one bit has flipped, for every bit of many heaps. A program by itself, for a
+ * system with signals: tools/bitflips runs it. usage: bitflips STATES SEED
+ *
+ * Each state is a heap after a random history. Each bit of its tables is flipped, alone. If knoll_check sees it, that
+ * is noted. Then, as if nobody had called knoll_check, the heap is used on: blocks are allocated and freed, until
+ *
+ *   fault     the heap reports a fault, though every call was right;
+ *   crash     a call reads or writes outside of memory or never returns, which a system with an MMU or a watchdog
+ * stops; harm      a block is handed out that overlaps another, or the tables, or lies outside of the heap; refusal   a
+ * block is not handed out that the same history got from the sound heap: nothing is broken, but memory is lost; nothing
+ * the history ends as that of the sound heap does.
+ *
+ * The first of these counts. A flip is detected if knoll_check sees it or a fault comes first; it escapes if not, and
+ * harm or a crash comes first. Prints a line of comma-separated values for each kind of cell.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+
+#include "blocks.h"
+#include "pages.h"
+#include "support.h"
+
+#define SLOTS      48
+#define STEPS      96 /* of the history after the flip */
+#define PATIENCE   50 /* milliseconds of processor time, after which a call counts as one that never returns */
+#define LARGEST    KIB(160)
+#define TABLES_MAX KIB(4)
+
+enum outcome { NOTHING, REFUSAL, FAULT, HARM, CRASH, OUTCOMES };
+
+enum cell_use {
+    HEADER,
+    SHAPE,
+    FREE_FIRST,
+    FREE_PREV,
+    FREE_LENGTH,
+    FREE_END,
+    LARGE_FIRST,
+    LARGE_LENGTH,
+    SLAB_FIRST,
+    SLAB_BITS,
+    SLAB_PREV,
+    SLAB_STATE,
+    INSIDE,
+    LISTS,
+    SLACK,
+    CELL_USES
+};
+
+static const char uses[CELL_USES][32] = {
+    "region header",        "shapes of units", "free run: kind and next", "free run: prev",      "free run: length",
+    "free run: last",       "large run: kind", "large run: length",       "slab: kind and next", "slab: word",
+    "slab: prev and notes", "slab: notes",     "inside of runs",          "lists of free runs",  "unused",
+};
+
+struct slot {
+    unsigned char *block;
+    size_t size;
+};
+
+struct history {
+    struct knoll_heap heap;
+    struct slot slot[SLOTS];
+    struct random random;
+    unsigned refused; /* calls that got NULL */
+};
+
+static struct history now, sound;
+static unsigned char tables_saved[TABLES_MAX];
+static unsigned char tables_damaged[TABLES_MAX];
+static unsigned char *base;
+static size_t size, tables;
+static volatile unsigned faults;
+static volatile unsigned refused_by_sound;
+static sigjmp_buf rescue;
+static unsigned long tally[CELL_USES][2][OUTCOMES]; /* by use, whether knoll_check sees it, and what comes first */
+static unsigned char use_of[TABLES_MAX];
+
+static void note_fault(struct knoll_heap *heap, enum knoll_fault fault, const void *address)
+{
+    (void)heap, (void)fault, (void)address;
+    faults++;
+}
+
+static void on_signal(int number)
+{
+    siglongjmp(rescue, number);
+}
+
+static void set_timer(long milliseconds)
+{
+    struct itimerval timer = {{0, 0}, {0, milliseconds * 1000}};
+    setitimer(ITIMER_VIRTUAL, &timer, NULL);
+}
+
+static bool overlaps_another(const struct slot *slot)
+{
+    if (slot->block < base + tables || slot->size > size || slot->block > base + size - slot->size)
+        return true;
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct slot *other = &now.slot[i];
+        if (other != slot && other->block != NULL && slot->block < other->block + other->size &&
+            other->block < slot->block + slot->size)
+            return true;
+    }
+    return false;
+}
+
+/* One call of a history: frees the slot's block if there is one, else fills it. */
+static enum outcome step(void)
+{
+    struct slot *slot = &now.slot[random_below(&now.random, SLOTS)];
+    uint32_t most = random_below(&now.random, 4) == 0 ? 12000 : 1200;
+    size_t wanted = random_below(&now.random, most) + 1;
+    if (slot->block != NULL) {
+        knoll_free(&now.heap, slot->block);
+        slot->block = NULL;
+        return faults != 0 ? FAULT : NOTHING;
+    }
+    slot->size = wanted;
+    slot->block = knoll_malloc(&now.heap, wanted);
+    if (slot->block == NULL) {
+        now.refused++;
+        return NOTHING;
+    }
+    return overlaps_another(slot) ? HARM : NOTHING;
+}
+
+/* Uses the heap on until something happens. */
+static enum outcome use_on(void)
+{
+    volatile enum outcome outcome = NOTHING;
+    faults = 0;
+    if (sigsetjmp(rescue, 1) != 0)
+        return CRASH;
+    set_timer(PATIENCE);
+    for (unsigned i = 0; i < STEPS && outcome == NOTHING; i++)
+        outcome = step();
+    for (unsigned i = 0; i < SLOTS && outcome == NOTHING; i++) {
+        knoll_free(&now.heap, now.slot[i].block);
+        now.slot[i].block = NULL;
+        outcome = faults != 0 ? FAULT : NOTHING;
+    }
+    set_timer(0);
+    return outcome == NOTHING && now.refused > refused_by_sound ? REFUSAL : outcome;
+}
+
+/* Makes a heap and uses it for a while. */
+static void make_state(uint32_t seed)
+{
+    static const size_t sizes[] = {KIB(32), KIB(64), KIB(96), LARGEST};
+    memset(&now, 0, sizeof now);
+    now.random = random_from(seed);
+    size = sizes[seed % 4];
+    if (knoll_init(&now.heap, base, size) != KNOLL_OK)
+        abort();
+    knoll_set_fault_handler(&now.heap, note_fault);
+    tables = size - knoll_total_bytes(&now.heap);
+    if (tables > TABLES_MAX)
+        abort();
+    for (uint32_t i = 20 + random_below(&now.random, 400); i > 0; i--)
+        step();
+    now.refused = 0;
+}
+
+/* ---- What each byte of the tables is for ---- */
+
+static void set_use(const void *start, size_t bytes, enum cell_use use)
+{
+    memset(use_of + ((const unsigned char *)start - base), use, bytes);
+}
+
+static void set_uses_of_run(const struct knoll_region *region, uint32_t index, uint32_t length)
+{
+    uint32_t *entry = region_entry(region, index);
+    switch (cell_kind(*entry)) {
+    case RUN_FREE:
+        if (RUN_END_IS_MARKED)
+            set_use(&entry[length - 1], 4, FREE_END);
+        if (length >= RUN_SHORTEST && !(RUN_END_IS_MARKED && length == 2))
+            set_use(&entry[CELL_FREE_PREV], 4, FREE_PREV);
+        if (!RUN_END_IS_MARKED || length > 3)
+            set_use(&entry[CELL_LENGTH], 4, FREE_LENGTH);
+        set_use(entry, 4, FREE_FIRST);
+        break;
+    case RUN_LARGE:
+        set_use(&entry[CELL_LARGE_LENGTH], 4, LARGE_LENGTH);
+        set_use(entry, 4, LARGE_FIRST);
+        break;
+    case RUN_SLAB:
+        for (uint32_t i = GROUP_UNITS; i < length && RUN_END_IS_MARKED; i += GROUP_UNITS)
+            set_use(&entry[i], 4, SHAPE);
+        set_use(&entry[CELL_WORD], 8, SLAB_BITS);
+        set_use(&entry[CELL_SLAB_PREV], 4, SLAB_PREV);
+        if (CELL_NOTES != CELL_SLAB_PREV)
+            set_use(&entry[CELL_NOTES], 4, SLAB_STATE);
+        set_use(entry, 4, SLAB_FIRST);
+        break;
+    case RUN_NONE:
+        abort();
+    }
+}
+
+static void set_uses(void)
+{
+    const struct knoll_region *region = now.heap.region[0];
+    unsigned char *lists = base + knoll_region_lists_at(region->count);
+    memset(use_of, SLACK, sizeof use_of);
+    set_use(region, sizeof *region, HEADER);
+    if (CLASSIC)
+        set_use(region + 1, region->count, SHAPE);
+    for (uint32_t i = 0; i < region->count; i++)
+        set_use(region_entry(region, i), 4, INSIDE);
+    set_use(lists, lists_in_region(region->count) * 4, LISTS);
+    uint32_t length;
+    for (uint32_t index = region->first; index < region->count; index += length) {
+        length = run_length(region, index);
+        set_uses_of_run(region, index, length);
+    }
+}
+
+/* ---- Flipping ---- */
+
+static bool check_sees(void)
+{
+    if (sigsetjmp(rescue, 1) != 0)
+        abort(); /* knoll_check must never crash, nor run on */
+    set_timer(PATIENCE * 10);
+    bool seen = knoll_check(&now.heap) != 0;
+    set_timer(0);
+    return seen;
+}
+
+static void flip_every_bit(void)
+{
+    set_uses();
+    sound = now;
+    memcpy(tables_saved, base, tables);
+    refused_by_sound = SLOTS + STEPS;
+    if (check_sees() || use_on() != NOTHING)
+        abort();
+    refused_by_sound = now.refused;
+    for (size_t bit = 0; bit < 8 * tables; bit++) {
+        memcpy(tables_damaged, tables_saved, tables);
+        tables_damaged[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        now = sound;
+        memcpy(base, tables_damaged, tables);
+        bool seen = check_sees();
+        enum cell_use use = use_of[bit / 8];
+        if (use == SLACK) {
+            tally[use][seen][NOTHING]++; /* nothing reads it: bits of no meaning are not used on */
+            continue;
+        }
+        tally[use][seen][use_on()]++;
+    }
+    now = sound;
+    memcpy(base, tables_saved, tables);
+}
+
+int main(int count, char **arguments)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGVTALRM};
+    if (count != 3) {
+        fputs("usage: bitflips STATES SEED\n", stderr);
+        return 2;
+    }
+    arena_open();
+    base = arena_at(MIB(1), 0) + MIB(8); /* with room before and behind, for what a broken link writes to */
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &action, NULL);
+    long states = strtol(arguments[1], NULL, 10);
+    uint32_t seed = (uint32_t)strtoul(arguments[2], NULL, 10);
+    for (long i = 0; i < states; i++) {
+        make_state(seed + (uint32_t)i);
+        flip_every_bit();
+        if ((i + 1) % 100 == 0)
+            fprintf(stderr, "%s: %ld of %ld heaps\n", knoll_profile(), i + 1, states);
+    }
+    for (size_t use = 0; use < CELL_USES; use++) {
+        printf("%s", uses[use]);
+        for (size_t seen = 0; seen < 2; seen++)
+            for (size_t i = 0; i < OUTCOMES; i++)
+                printf(",%lu", tally[use][seen][i]);
+        printf("\n");
+    }
+    return 0;
+}
