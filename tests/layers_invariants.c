@@ -84,6 +84,14 @@ static void regions(void **state)
     expect(REGION_TABLE);
     heap.by_address[0] = 0;
     expect(0);
+    struct knoll_region kept = *region;
+    size_t total = heap.total;
+    *region = (struct knoll_region){1, 1, 0, (uint32_t)knoll_region_entries_at(1)}; /* tables, and nothing beside */
+    heap.total = 0;
+    expect(REGION_TABLE);
+    *region = kept;
+    heap.total = total;
+    expect(0);
     if (KNOLL_REGIONS_MAX == 1)
         return;
     unsigned char *behind = (unsigned char *)region + KIB(128);
@@ -160,6 +168,25 @@ static void a_list_that_starts_at_a_runs_end(void **state)
     expect(FREE_LISTS);
     heap.list[list] = number;
     expect(0);
+}
+
+/* The last cell of a longer one says no length, and where a slab follows it, the slab's word would be taken for it. */
+static void a_list_that_starts_before_a_slab(void **state)
+{
+    (void)state;
+    if (CLASSIC)
+        return; /* where last cells say nothing */
+    struct knoll_region *region = make(KIB(128));
+    void *block = knoll_aligned_alloc(&heap, KIB(2), KIB(4));
+    uint32_t slab = index_of(knoll_malloc(&heap, 32));
+    knoll_free(&heap, block);
+    assert_int_equal(cell_kind(*region_entry(region, slab - 1)), RUN_END);
+    uint32_t number = slab - 1 - (*region_entry(region, slab - 1) & NUMBER_MASK) + 1;
+    unsigned list = list_of_run(&heap, region, number, slab - number);
+    assert_int_equal(heap.list[list], number);
+    expect(0);
+    heap.list[list] = slab - 1;
+    expect(FREE_LISTS);
 }
 
 static void lists_that_are_elsewhere(void **state)
@@ -360,6 +387,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(links_beyond_the_units),
     cmocka_unit_test(a_run_in_two_lists),
     cmocka_unit_test(a_list_that_starts_at_a_runs_end),
+    cmocka_unit_test(a_list_that_starts_before_a_slab),
     cmocka_unit_test(lists_that_are_elsewhere),
     cmocka_unit_test(runs_at_the_end),
     cmocka_unit_test(large_runs_out_of_form),

@@ -423,11 +423,28 @@ static void longer_than_any_region(void **state)
     assert_memory_equal(&heap, &before, sizeof heap);
 }
 
+/* In classic a run grows only where the longer one may start: never from an odd unit. */
+static void from_an_odd_unit(void **state)
+{
+    (void)state;
+    if (!CLASSIC)
+        return;
+    make_heap(&heap, arena_at(KIB(64), 0), KIB(64));
+    uint32_t numbers[4];
+    do
+        numbers[0] = knoll_pages_take(&heap, 1, 1);
+    while (numbers[0] % 4 != 0);
+    for (unsigned i = 1; i < 4; i++) {
+        numbers[i] = knoll_pages_take(&heap, 1, 1);
+        assert_int_equal(numbers[i], numbers[0] + i);
+    }
+    knoll_pages_give(&heap, numbers[2], 1);
+    assert_false(knoll_pages_resize(&heap, numbers[1], 1, 2));
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(unmerged_runs),
-    cmocka_unit_test(every_length),
-    cmocka_unit_test(random_histories),
-    cmocka_unit_test(longer_than_any_region),
+    cmocka_unit_test(unmerged_runs),          cmocka_unit_test(every_length),     cmocka_unit_test(random_histories),
+    cmocka_unit_test(longer_than_any_region), cmocka_unit_test(from_an_odd_unit),
 };
 
 CHECK_MAIN(tests)

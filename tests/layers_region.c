@@ -357,12 +357,40 @@ static void lists(void **state)
     lists_of((struct kind_of_list){RUN_SLAB, GROUP_UNITS, CELL_SLAB_PREV, GROUP_SHIFT});
 }
 
+/* As many units as can be numbered, and one more; regions side by side, in either order. */
+static void at_the_limits(void **state)
+{
+    (void)state;
+#if UINTPTR_MAX > UINT32_MAX
+    if (CLASSIC) {
+        const void *start = (const void *)(uintptr_t)KNOLL_PAGE;
+        assert_int_equal(knoll_region_limits(&heap, start, INDEX_MASK * UNIT, KNOLL_PAGE), KNOLL_OK);
+        assert_int_equal(knoll_region_limits(&heap, start, (INDEX_MASK + 1) * UNIT, KNOLL_PAGE), KNOLL_ERROR_TOO_LARGE);
+    }
+#endif
+    if (KNOLL_REGIONS_MAX < 4)
+        return;
+    unsigned char *start = arena_at(KIB(64), 0) + KIB(64);
+    make_heap(&heap, start, KIB(64));
+    assert_int_equal(knoll_add_memory(&heap, start - KIB(64), KIB(64) + KNOLL_PAGE), KNOLL_ERROR_OVERLAP);
+    add_memory(&heap, start - KIB(64), KIB(64));
+    assert_int_equal(knoll_add_memory(&heap, start + KIB(64) - KNOLL_PAGE, KIB(64)), KNOLL_ERROR_OVERLAP);
+    add_memory(&heap, start + KIB(64), KIB(64));
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(tables_take_what_they_need),     cmocka_unit_test(where_slabs_have_their_entries),
-    cmocka_unit_test(fresh_tables_are_empty),         cmocka_unit_test(every_unit_says_its_own),
-    cmocka_unit_test(numbers_and_addresses),          cmocka_unit_test(every_other_address),
-    cmocka_unit_test(regions_side_by_side),           cmocka_unit_test(the_end_of_the_address_space),
-    cmocka_unit_test(links_leave_the_rest_of_a_cell), cmocka_unit_test(lists),
+    cmocka_unit_test(tables_take_what_they_need),
+    cmocka_unit_test(where_slabs_have_their_entries),
+    cmocka_unit_test(fresh_tables_are_empty),
+    cmocka_unit_test(every_unit_says_its_own),
+    cmocka_unit_test(numbers_and_addresses),
+    cmocka_unit_test(every_other_address),
+    cmocka_unit_test(regions_side_by_side),
+    cmocka_unit_test(the_end_of_the_address_space),
+    cmocka_unit_test(links_leave_the_rest_of_a_cell),
+    cmocka_unit_test(lists),
+    cmocka_unit_test(at_the_limits),
 };
 
 CHECK_MAIN(tests)
