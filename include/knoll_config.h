@@ -84,6 +84,23 @@
 #error "KNOLL_CPU_BATCH must be at least 1"
 #endif
 
+/* KNOLL_HARDEN: how much misuse is stopped, from 0 to 2. Default 1. docs/hardening.md says what each rung stops, and
+ * what it costs.
+ * 0: callers are trusted with the blocks that they free and resize: it is not verified that a slab's block is held, nor
+ *    that a size which they name is the block's. An address outside of the heap, and one where no run that is a block
+ *    starts, are still faults, because that costs nothing. Any other misuse can break the heap.
+ * 1: every block that is freed or resized is looked up in the tables before anything is changed: a double free, an
+ *    address inside a block or never handed out, another heap's, a wrong size are faults at the faulty call.
+ * 2: byte-exact: a front part and a canary round each block, freed memory is filled and verified, and waits in a
+ *    quarantine before it is used again. Stops what is written outside of a block or after its free as well. */
+#ifndef KNOLL_HARDEN
+#define KNOLL_HARDEN 1
+#endif
+
+#if KNOLL_HARDEN < 0 || KNOLL_HARDEN > 2
+#error "KNOLL_HARDEN must be from 0 to 2"
+#endif
+
 /* KNOLL_FAILURE_HOOK: the name of a function `int hook(struct knoll_heap *heap)` of yours. Default: none, at no cost.
  * It is asked before each allocation, once for a batch, and before each request for a run that serves one: if it
  * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must

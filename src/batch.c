@@ -58,7 +58,7 @@ void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count
     for (size_t i = 0, same; i < count; i += same) {
         const struct knoll_region *region = heap->region[0];
         same = 1;
-        if (!region_holds(region, blocks[i]) || !slab_find(region, blocks[i], &place) || !slab_holds(&place)) {
+        if (!region_holds(region, blocks[i]) || !slab_find(region, blocks[i], &place) || !slab_may_give(&place)) {
             knoll_free(heap, blocks[i]);
             continue;
         }

@@ -16,7 +16,7 @@ bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct
         return false;
     if (slab_find(region, address, &block->place)) {
         block->size = block->place.shape->size;
-        return slab_holds(&block->place);
+        return slab_may_give(&block->place);
     }
     if (!large_starts(region, address))
         return false;
@@ -79,6 +79,8 @@ bool knoll_block_fits(const void *address, const struct block *block, size_t ali
 {
     bool loose = block->place.shape == NULL ? (block->place.slab[CELL_NEXT] & RUN_LOOSE) != 0
                                             : (block->place.slab[CELL_NOTES] & SLAB_LOOSE) != 0;
+    if (KNOLL_HARDEN == 0)
+        return true;
     if (!is_power_of_two(alignment) || ((uintptr_t)address & (alignment - 1)) != 0)
         return false;
     size_t kept = block_alignment(block);

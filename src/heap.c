@@ -231,7 +231,7 @@ void knoll_free(struct knoll_heap *heap, void *block)
     const struct knoll_region *region = heap->region[0];
     if (region_holds(region, block)) {
         if (slab_find(region, block, &place)) {
-            if (slab_holds(&place)) {
+            if (slab_may_give(&place)) {
                 give_slab_block(heap, place, block);
                 return;
             }
@@ -248,7 +248,7 @@ void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)
     struct slab_place place;
     const struct knoll_region *region = heap->region[0];
     if (size <= KNOLL_SLAB_MAXIMUM && region_holds(region, block) && slab_find(region, block, &place) &&
-        slab_holds(&place) && class_for_size(size) == place.shape->size_class)
+        slab_may_give(&place) && (KNOLL_HARDEN == 0 || class_for_size(size) == place.shape->size_class))
         give_slab_block(heap, place, block);
     else
         knoll_free_aligned_sized(heap, block, 1, size);

@@ -70,6 +70,12 @@ static inline bool slab_holds(const struct slab_place *place)
     return place->index < place->shape->capacity && (slab_word(place->slab) >> place->index & 1) == 0;
 }
 
+/* Whether the block at this place may be given back: at rung 0 of hardening callers are trusted with that. */
+static inline bool slab_may_give(const struct slab_place *place)
+{
+    return KNOLL_HARDEN == 0 || slab_holds(place);
+}
+
 /* Whether the block at this place has ever been handed out. */
 static inline bool slab_has_touched(const struct knoll_heap *heap, const struct slab_place *place)
 {

@@ -151,7 +151,7 @@ static bool resize(struct slot *resized, size_t size)
 
 static bool free_again(void)
 {
-    if (freed_last == NULL)
+    if (freed_last == NULL || !FINDS_MISUSE)
         return false;
     for (size_t i = 0; i < SLOTS; i++)
         if (slot[i].block != NULL && freed_last >= slot[i].block && freed_last < slot[i].block + slot[i].size)

@@ -404,7 +404,7 @@ static void step(uint32_t tendency_to_hold)
     uint32_t what = chance(64);
     if (what == 0)
         add_span();
-    else if (what < 4)
+    else if (what < 4 && FINDS_MISUSE)
         misuse(held);
     else if (what == 4 && chance(4) == 0)
         now.failures += knoll_aligned_alloc(&heap, 3 * any_alignment(), any_size()) == NULL;

@@ -22,6 +22,10 @@ void platform_memory(void **start, size_t *size);
 
 #define CLASSIC (KNOLL_PROFILE == KNOLL_CLASSIC)
 
+/* Rungs of hardening: whether faulty frees are found, and whether blocks have front parts and canaries. */
+#define FINDS_MISUSE  (KNOLL_HARDEN >= 1)
+#define IS_BYTE_EXACT (KNOLL_HARDEN >= 2)
+
 /* ---- Memory: what the platform has, from 8 to 64 MiB. ---- */
 
 #define ARENA_MAXIMUM MIB(64)
