@@ -47,21 +47,72 @@ enum knoll_error {
 /* What a caller did wrong. */
 enum knoll_fault {
     KNOLL_FAULT_NONE = 0,
-    KNOLL_FAULT_DOUBLE_FREE = 1,    /* the block was handed out and has been freed since */
-    KNOLL_FAULT_INTERIOR = 2,       /* the address is inside a block, not at its start */
-    KNOLL_FAULT_FOREIGN = 3,        /* the address is outside every region of the heap */
-    KNOLL_FAULT_TABLES = 4,         /* the address is in the heap's own tables */
-    KNOLL_FAULT_NOT_HANDED_OUT = 5, /* no block is or, as far as the tables remember, was at this address */
-    KNOLL_FAULT_SIZE = 6            /* the block is the caller's, but is not of the size or alignment that was named */
+    KNOLL_FAULT_DOUBLE_FREE = 1,     /* the block was handed out and has been freed since */
+    KNOLL_FAULT_INTERIOR = 2,        /* the address is inside a block, not at its start */
+    KNOLL_FAULT_FOREIGN = 3,         /* the address is outside every region of the heap */
+    KNOLL_FAULT_TABLES = 4,          /* the address is in the heap's own tables */
+    KNOLL_FAULT_NOT_HANDED_OUT = 5,  /* no block is or, as far as the tables remember, was at this address */
+    KNOLL_FAULT_SIZE = 6,            /* the block is the caller's, but is not of the size or alignment that was named */
+    KNOLL_FAULT_OVERFLOW = 7,        /* rung 2: bytes were written after the block's end */
+    KNOLL_FAULT_UNDERFLOW = 8,       /* rung 2: bytes were written before the block's start */
+    KNOLL_FAULT_WRITE_AFTER_FREE = 9 /* rung 2: bytes were written into free memory */
 };
 
 struct knoll_heap;
 struct knoll_region; /* private; lies at the start of each region */
 
-/* Called once for each misuse, before anything is changed. If it returns, the faulty call does nothing more: it frees
- * nothing and gives NULL or 0, and the heap is as it was. It must not call functions that change this heap. With no
- * handler set, a fault executes the processor's trap instruction. */
+/* Called once for each misuse, before anything is changed, with more about it in knoll_last_fault. If it returns, the
+ * faulty call does nothing more: it frees nothing and gives NULL or 0, and the heap is as it was. It must not call
+ * functions that change this heap. With no handler set, a fault executes the processor's trap instruction. */
 typedef void (*knoll_fault_handler)(struct knoll_heap *heap, enum knoll_fault fault, const void *address);
+
+/* ---- The fault report ---- */
+
+/* Where a call came from, and for whom. */
+struct knoll_origin {
+    uintptr_t caller; /* its return address; 0 if that is not known */
+    uintptr_t tag;    /* the caller's tag then */
+};
+
+/* What the evidence points at. */
+enum knoll_evidence {
+    KNOLL_EVIDENCE_NONE = 0,   /* the heap has not been looked at: see knoll_fault_examine */
+    KNOLL_EVIDENCE_CALLER = 1, /* the tables are sound, so it was the call, or a write past a block or after its free */
+    KNOLL_EVIDENCE_HEAP = 2    /* the tables are broken: the fault may be a consequence */
+};
+
+/* All that is known of a fault. Its layout is fixed for a target and version, so that a debugger or a dump of memory
+ * can be read by it. What is not known is 0. */
+struct knoll_fault_report {
+    const struct knoll_heap *heap;
+    uintptr_t address; /* that the call named; of an allocation that finds a write after free, the first such byte */
+    uintptr_t block;   /* the start of the block that it is in or was in, as callers know it */
+    size_t block_size; /* all bytes of that block: of its class, or of its run */
+    size_t requested;  /* rung 2: the bytes that it was last asked for with */
+    uintptr_t broken;  /* rung 2: the first byte that is not as it was left */
+    struct knoll_origin allocated; /* rung 2: who asked for the block */
+    struct knoll_origin freed;     /* rung 2: who freed it, while it is in quarantine */
+    struct knoll_origin found;     /* rung 2: whose call found the fault */
+    size_t count;                  /* faults so far, in all heaps */
+    uint32_t fault;                /* enum knoll_fault */
+    uint32_t evidence;             /* enum knoll_evidence */
+    uint32_t invariant;            /* the first invariant that is broken, as of knoll_check; 0 if none is known to be */
+    uint32_t rung;                 /* KNOLL_HARDEN of the library */
+};
+
+#if KNOLL_FAULT_REPORT
+/* The last fault of any heap: written before the handler is called or the trap executed, and at no other time. Heaps
+ * of different owners share it: what two that fault at the same moment leave in it may be mixed. */
+extern struct knoll_fault_report knoll_last_fault;
+#endif
+
+/* Verifies the heap by knoll_check, and notes in the report what is broken and what that points at. O(units). At rung 2
+ * that is done before the handler is called. */
+void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_report *report);
+
+/* Writes the report as one line of ASCII, without a newline, ended by a null character and cut off if `size` bytes do
+ * not suffice: 640 always do. Returns the length of what was written. Allocates nothing. */
+size_t knoll_fault_line(const struct knoll_fault_report *report, char *line, size_t size);
 
 /* A block that is free, and which one that is in its slab: what a magazine is made of. */
 struct knoll_hint {

@@ -101,6 +101,13 @@
 #error "KNOLL_HARDEN must be from 0 to 2"
 #endif
 
+/* KNOLL_FAULT_REPORT: 1 to describe the last fault in knoll_last_fault, 0 not to. Default 1.
+ * It is the only writable datum of the library, 120 bytes on a 64-bit target, and costs a few hundred bytes of
+ * code; nothing is done but at a fault. */
+#ifndef KNOLL_FAULT_REPORT
+#define KNOLL_FAULT_REPORT 1
+#endif
+
 /* KNOLL_FAILURE_HOOK: the name of a function `int hook(struct knoll_heap *heap)` of yours. Default: none, at no cost.
  * It is asked before each allocation, once for a batch, and before each request for a run that serves one: if it
  * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must

@@ -47,6 +47,31 @@ static enum run_kind kind_around(const struct knoll_region *region, uint32_t uni
     return cell_kind(*region_entry(region, unit)) == RUN_LARGE ? RUN_LARGE : RUN_FREE;
 }
 
+unsigned char *knoll_block_around(const struct knoll_heap *heap, const void *address, struct block *block)
+{
+    struct knoll_region *region = knoll_region_search(heap, address); /* the heap may be one without memory */
+    if (region == NULL)
+        return NULL;
+    uintptr_t offset = region_offset(region, address);
+    if (slab_find(region, address, &block->place)) {
+        uint32_t within = (uint32_t)(uintptr_t)address & block->place.shape->low;
+        block->size = block->place.shape->size;
+        block->place.index = within / (uint32_t)block->size;
+        if (block->place.index >= block->place.shape->capacity)
+            return NULL;
+        return region_base(region) + offset - within % (uint32_t)block->size;
+    }
+    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+    while (unit > region->first && cell_kind(*region_entry(region, unit)) == RUN_NONE) /* at most count rounds */
+        unit--;
+    uint32_t *run = region_entry(region, unit);
+    if (cell_kind(*run) != RUN_LARGE)
+        return NULL;
+    block->place = (struct slab_place){run, NULL, region_unit_number(region, unit), 0};
+    block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
+    return region_base(region) + ((size_t)unit << KNOLL_UNIT_SHIFT);
+}
+
 enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address)
 {
     const struct knoll_region *region = region_of_address(heap, address);

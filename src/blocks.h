@@ -26,6 +26,10 @@ static inline uint32_t run_length(const struct knoll_region *region, uint32_t in
     return cell_kind(*entry) == RUN_LARGE ? large_length(entry) : free_run_length(entry);
 }
 
+/* The block, held or not, of a slab or of a run that is one, that the address lies in; its first byte, or NULL if it
+ * lies in none. Slow, O(units) where it is far inside a run. */
+unsigned char *knoll_block_around(const struct knoll_heap *heap, const void *address, struct block *block);
+
 /* Which fault an address is at which no block is held: slow, O(units) where it is far inside a run. */
 enum knoll_fault knoll_address_fault(const struct knoll_heap *heap, const void *address);
 

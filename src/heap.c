@@ -16,6 +16,7 @@
 #include "blocks.h"
 #include "failure.h"
 #include "pages.h"
+#include "report.h"
 
 /* ---- Making a heap ---- */
 
@@ -53,21 +54,12 @@ void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handle
     heap->fault_handler = handler;
 }
 
-static void report(const struct knoll_heap *heap, enum knoll_fault fault, const void *address)
-{
-    /* not covered: a trap ends the process before it writes down what it counted; tests/traps.c sees it die */
-    if (heap->fault_handler == NULL)
-        __builtin_trap(); /* not covered: the same */
-    heap->fault_handler((struct knoll_heap *)(uintptr_t)heap, fault,
-                        address); /* the handler owns what the caller owns */
-}
-
 /* Finds a block and reports the fault if there is none. */
 static bool find_or_report(const struct knoll_heap *heap, const void *address, struct block *block)
 {
     bool found = knoll_block_find(heap, address, block);
     if (!found)
-        report(heap, knoll_address_fault(heap, address), address);
+        knoll_report(heap, knoll_address_fault(heap, address), address);
     return found;
 }
 
@@ -260,7 +252,7 @@ void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t align
     if (block == NULL || !find_or_report(heap, block, &found))
         return;
     if (!knoll_block_fits(block, &found, alignment, size))
-        report(heap, KNOLL_FAULT_SIZE, block);
+        knoll_report(heap, KNOLL_FAULT_SIZE, block);
     else
         give(heap, &found, block);
 }

@@ -180,8 +180,11 @@ const char *knoll_fault_name(int fault)
         "address in the heap's tables",
         "address of no block",
         "size or alignment is not the block's",
+        "bytes written after a block's end",
+        "bytes written before a block's start",
+        "bytes written into free memory",
     };
-    return fault >= 0 && fault <= KNOLL_FAULT_SIZE ? texts[fault] : "unknown fault";
+    return fault >= 0 && fault <= KNOLL_FAULT_WRITE_AFTER_FREE ? texts[fault] : "unknown fault";
 }
 
 const char *knoll_version(void)

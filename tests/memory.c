@@ -135,14 +135,14 @@ static void every_number_has_a_text(void **state)
     for (int i = KNOLL_ERROR_REGIONS; i <= KNOLL_OK; i++)
         for (int j = KNOLL_ERROR_REGIONS - 1; j < i; j++)
             assert_false(same_text(knoll_strerror(i), knoll_strerror(j)));
-    for (int i = KNOLL_FAULT_NONE; i <= KNOLL_FAULT_SIZE; i++)
-        for (int j = i + 1; j <= KNOLL_FAULT_SIZE + 1; j++)
+    for (int i = KNOLL_FAULT_NONE; i <= KNOLL_FAULT_WRITE_AFTER_FREE; i++)
+        for (int j = i + 1; j <= KNOLL_FAULT_WRITE_AFTER_FREE + 1; j++)
             assert_false(same_text(knoll_fault_name(i), knoll_fault_name(j)));
     assert_memory_equal(knoll_strerror(1), "unknown", 7);
     assert_memory_equal(knoll_strerror(KNOLL_ERROR_REGIONS - 1), "unknown", 7);
     assert_memory_equal(knoll_strerror(INT32_MIN), "unknown", 7);
     assert_memory_equal(knoll_fault_name(-1), "unknown", 7);
-    assert_memory_equal(knoll_fault_name(KNOLL_FAULT_SIZE + 1), "unknown", 7);
+    assert_memory_equal(knoll_fault_name(KNOLL_FAULT_WRITE_AFTER_FREE + 1), "unknown", 7);
     assert_memory_equal(knoll_fault_name(INT32_MAX), "unknown", 7);
     for (int i = -1; i < 64; i++)
         assert_true(length_of(knoll_invariant(i)) > 0);

@@ -12,6 +12,8 @@
 #include "check.h"
 #include "support.h"
 
+#define LAST_FAULT (IS_BYTE_EXACT ? KNOLL_FAULT_WRITE_AFTER_FREE : KNOLL_FAULT_SIZE)
+
 static struct knoll_heap heap;
 
 static void provoke(enum knoll_fault fault)
@@ -41,6 +43,20 @@ static void provoke(enum knoll_fault fault)
     case KNOLL_FAULT_SIZE:
         knoll_free_aligned_sized(&heap, block, 16, 1000);
         break;
+    case KNOLL_FAULT_OVERFLOW:
+        block[100] ^= 1;
+        knoll_free(&heap, block);
+        break;
+    case KNOLL_FAULT_UNDERFLOW:
+        block[-1] ^= 1;
+        knoll_free(&heap, block);
+        break;
+    case KNOLL_FAULT_WRITE_AFTER_FREE:
+        knoll_free(&heap, block);
+        block[0] ^= 1;
+        while (knoll_malloc(&heap, 100) != NULL) /* which drains what waits to be used again */
+            continue;
+        break;
     }
 }
 
@@ -68,7 +84,7 @@ static void a_fault_traps(void **state)
     make_heap(&heap, arena, KIB(64));
     knoll_set_fault_handler(&heap, NULL);
     assert_int_equal(signal_of(KNOLL_FAULT_NONE), 0);
-    for (int fault = KNOLL_FAULT_DOUBLE_FREE; fault <= KNOLL_FAULT_SIZE; fault++) {
+    for (int fault = KNOLL_FAULT_DOUBLE_FREE; fault <= LAST_FAULT; fault++) {
         int ended_by = signal_of((enum knoll_fault)fault);
         assert_true(ended_by == SIGILL || ended_by == SIGTRAP);
     }

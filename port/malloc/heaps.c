@@ -14,6 +14,7 @@
 #include "internal.h"
 
 #include "region.h"
+#include "report.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -37,10 +38,29 @@ static uint64_t first_freed = NOTHING_TO_GIVE; /* when the oldest bytes that may
 static const struct knoll_region no_region = {.count = 0};
 const struct knoll_region *heaps_region = &no_region;
 
+/* The heap that the block is in; the first one, whose fault it will be, if it is in none. */
+static struct knoll_heap *heap_of(const void *block)
+{
+    for (size_t i = 1; i < heaps; i++)
+        if (knoll_owns(&heap[i], block))
+            return &heap[i];
+    return &heap[0];
+}
+
 static void fault(struct knoll_heap *of, enum knoll_fault kind, const void *address)
 {
-    (void)of;
-    report_fault(knoll_fault_name((int)kind), address);
+    (void)kind;
+    (void)address;
+    knoll_fault_examine(of, &knoll_last_fault);
+    report_fault();
+}
+
+void heaps_fault(enum knoll_fault kind, const void *block)
+{
+    const struct knoll_heap *of = heap_of(block);
+    knoll_report_describe(of, kind, block);
+    knoll_fault_examine(of, &knoll_last_fault);
+    report_fault();
 }
 
 /* ---- Spans ---- */
@@ -151,15 +171,6 @@ static void count_freed(size_t bytes)
 
 /* ---- Blocks ---- */
 
-/* The heap that the block is in; the first one, whose fault it will be, if it is in none. */
-static struct knoll_heap *heap_of(const void *block)
-{
-    for (size_t i = 1; i < heaps; i++)
-        if (knoll_owns(&heap[i], block))
-            return &heap[i];
-    return &heap[0];
-}
-
 static void *from_heaps(size_t alignment, size_t size)
 {
     for (;;) {
@@ -224,7 +235,7 @@ void *heaps_allocate_zeroed(size_t size)
 void heaps_free(void *block)
 {
     if (UNLIKELY(heaps == 0))
-        report_fault(knoll_fault_name(KNOLL_FAULT_FOREIGN), block);
+        heaps_fault(KNOLL_FAULT_FOREIGN, block);
     if (UNLIKELY((uintptr_t)block % PAGE == 0)) {
         struct mapping *mapping = mapping_find(block);
         if (mapping != NULL) {
@@ -243,7 +254,7 @@ void heaps_free_sized(void *block, size_t alignment, size_t size)
     const struct mapping *mapping = mapping_find(block);
     if (mapping != NULL || heaps == 0) {
         if (mapping != NULL && (size > mapping->size || mapping->size - size >= PAGE))
-            report_fault(knoll_fault_name(KNOLL_FAULT_SIZE), block);
+            heaps_fault(KNOLL_FAULT_SIZE, block);
         heaps_free(block);
         return;
     }

@@ -47,19 +47,18 @@ void options_read(void);
 /* ---- report.c: lines to the standard error, built in a buffer on the stack ---- */
 
 struct line {
-    char text[256];
+    char text[768]; /* for one of knoll_fault_line as well */
     size_t length;
 };
 
 void line_text(struct line *line, const char *text);
 void line_number(struct line *line, uint64_t number, int width);
-void line_address(struct line *line, const void *address);
 void line_end(struct line *line, int file);
 
 void report_stats(int file);
 
-/* A misuse: one line, and the end of the program. */
-_Noreturn void report_fault(const char *what, const void *address);
+/* A misuse that knoll_last_fault describes: one line, and the end of the program. */
+_Noreturn void report_fault(void);
 
 /* ---- lock.c ---- */
 
@@ -123,6 +122,9 @@ void *heaps_resize(void *block, size_t size);
 void heaps_free(void *block);
 void heaps_free_sized(void *block, size_t alignment, size_t size);
 size_t heaps_usable_size(const void *block);
+
+/* A misuse of this block that no heap found by itself: it is reported, and the program ends. */
+_Noreturn void heaps_fault(enum knoll_fault fault, const void *block);
 
 /* Gives free memory back to the kernel; the bytes that were offered. */
 size_t heaps_trim(void);

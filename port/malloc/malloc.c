@@ -123,7 +123,7 @@ EXPORT void *calloc(size_t count, size_t size)
 static void expect_not_cached(const void *block, size_t bin)
 {
     if (bin != NO_BIN && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
-        report_fault(knoll_fault_name(KNOLL_FAULT_DOUBLE_FREE), block);
+        heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
 }
 
 /* Where the heap may be able to change the block's size in place. */

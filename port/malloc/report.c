@@ -27,16 +27,6 @@ void line_number(struct line *line, uint64_t number, int width)
         line_text(line, (char[]){digits[--count], '\0'});
 }
 
-void line_address(struct line *line, const void *address)
-{
-    line_text(line, "0x");
-    int shift = 4 * (int)(2 * sizeof address - 1);
-    while (shift > 0 && ((uintptr_t)address >> shift & 15) == 0)
-        shift -= 4;
-    for (; shift >= 0; shift -= 4)
-        line_text(line, (char[]){"0123456789abcdef"[(uintptr_t)address >> shift & 15], '\0'});
-}
-
 void line_end(struct line *line, int file)
 {
     int error = errno;
@@ -51,13 +41,11 @@ void line_end(struct line *line, int file)
     errno = error;
 }
 
-void report_fault(const char *what, const void *address)
+void report_fault(void)
 {
     struct line line = {.length = 0};
     line_text(&line, "knoll: ");
-    line_text(&line, what);
-    line_text(&line, ": ");
-    line_address(&line, address);
+    line.length += knoll_fault_line(&knoll_last_fault, line.text + line.length, sizeof line.text - line.length);
     line_end(&line, 2);
     abort();
 }

@@ -82,7 +82,7 @@ static void resize_freed(void)
 static void expect_abort(void (*misuse)(void), const char *message)
 {
     int ends[2];
-    char text[256] = {0};
+    char text[1024] = {0};
     int status;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
@@ -101,6 +101,7 @@ static void expect_abort(void (*misuse)(void), const char *message)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     assert_memory_equal(text, message, strlen(message));
     assert_int_equal(text[length - 1], '\n');
+    assert_non_null(strstr(text, "; points at the caller\n"));
 }
 
 static void misuse(void **state)
