@@ -121,6 +121,14 @@ struct knoll_hint {
     uint32_t index; /* of the block in the slab */
 };
 
+#if KNOLL_HARDEN >= 2
+/* A block that has been freed and waits to be used again. */
+struct knoll_quarantined {
+    void *block;
+    struct knoll_origin freed;
+};
+#endif
+
 /* The state of one size class. Blocks are taken from the current slab until it has none left; then another takes its
  * place, one that has free blocks or a new one. */
 struct knoll_class_state {
@@ -166,6 +174,15 @@ struct knoll_heap {
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     uint32_t missing[KNOLL_CLASS_COUNT]; /* blocks that the slabs of a class lack of 64 each */
 #endif
+#if KNOLL_HARDEN >= 2
+    uintptr_t secret;          /* which canaries are made of */
+    uintptr_t tag;             /* the caller's, for what is allocated and freed from now on */
+    size_t peak_held;          /* the most bytes that callers held, what is in quarantine not counted */
+    size_t quarantined_bytes;  /* in the blocks that wait */
+    uint32_t quarantine_first; /* the place of the one that has waited longest */
+    uint32_t quarantine_count; /* blocks that wait */
+    struct knoll_quarantined quarantine[KNOLL_QUARANTINE_BLOCKS]; /* a ring */
+#endif
 };
 
 /* ---- Making a heap ---- */
@@ -183,6 +200,47 @@ int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size);
 
 /* Sets the function that faults are reported to; NULL, the value after knoll_init, means trap. */
 void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handler);
+
+/* ---- Hardening: what rung 2 (KNOLL_HARDEN, docs/hardening.md) adds. At lower rungs these do nothing. ----
+ *
+ * At rung 2 each block has a front part before it and a canary after it, so that usable and good sizes are just what
+ * was asked for; what a block takes of the heap with both is counted in knoll_used_bytes. Freed blocks are filled and
+ * wait in a quarantine, which is not counted as used. All memory that is free holds that fill: so knoll_init,
+ * knoll_add_memory, allocating and freeing cost O(size), knoll_check O(bytes), and the visitor of knoll_walk_free must
+ * not take away what backs a run. A write that is found late, when an allocation comes upon it or a block leaves the
+ * quarantine, is reported and made good, and the call goes on. */
+
+#if KNOLL_HARDEN >= 2
+
+/* Makes canaries depend on a number that those who may want to forge them do not know. Only before the first block is
+ * handed out; later it does nothing. Without it they depend on where the heap lies. */
+void knoll_set_secret(struct knoll_heap *heap, uintptr_t secret);
+
+/* What is noted as the caller's tag for blocks that are allocated and freed from now on: a thread, a module. Of a
+ * block's allocation the highest eight bits are not kept. */
+void knoll_set_tag(struct knoll_heap *heap, uintptr_t tag);
+
+/* Empties the quarantine, verifying what is in it. */
+void knoll_drain(struct knoll_heap *heap);
+
+#else
+
+static inline void knoll_set_secret(struct knoll_heap *heap, uintptr_t secret)
+{
+    (void)heap, (void)secret;
+}
+
+static inline void knoll_set_tag(struct knoll_heap *heap, uintptr_t tag)
+{
+    (void)heap, (void)tag;
+}
+
+static inline void knoll_drain(struct knoll_heap *heap)
+{
+    (void)heap;
+}
+
+#endif
 
 /* ---- Allocating (C23 7.24.3, but that size zero always gives a distinct block) ----
  *
@@ -257,7 +315,8 @@ struct knoll_stats {
     size_t available_bytes;
     size_t peak_used_bytes;
     size_t table_bytes;   /* of the regions, taken by the heap itself */
-    size_t largest_block; /* the largest size with which knoll_malloc would succeed now; 0 if none */
+    size_t largest_block; /* the largest size with which knoll_malloc would succeed now; 0 if none. At rung 2 without
+                             what is in quarantine, so that a larger one may succeed */
     size_t allocations;   /* blocks handed out so far; a knoll_realloc that moves counts as one, one in place as none */
     size_t frees;         /* blocks taken back so far */
     size_t failures;      /* requests that got NULL */
@@ -268,6 +327,10 @@ struct knoll_stats {
     size_t class_count; /* KNOLL_CLASS_COUNT */
     struct knoll_class_stats size_class[KNOLL_CLASS_COUNT];
     size_t free_runs[KNOLL_RUN_ORDERS]; /* free runs of 2^i to 2^(i+1) - 1 units */
+#if KNOLL_HARDEN >= 2
+    size_t quarantined_blocks; /* that wait to be used again, and their bytes */
+    size_t quarantined_bytes;
+#endif
 };
 
 /* Fills in *stats. All of it is kept as the heap works: O(classes + orders). */

@@ -101,11 +101,31 @@
 #error "KNOLL_HARDEN must be from 0 to 2"
 #endif
 
+/* KNOLL_QUARANTINE_BYTES, KNOLL_QUARANTINE_BLOCKS: at rung 2, how much freed memory waits before it may be used again.
+ * Defaults 65536 bytes, of which a heap uses no more than an eighth of its own, and 64 blocks. Each block costs 24
+ * bytes in struct knoll_heap on a 64-bit target, 12 on others. The more there are, the later may a block be freed twice
+ * or written to after its free and be found. Before a request is refused the quarantine is emptied. With 0 bytes freed
+ * blocks can be used again at once. */
+#ifndef KNOLL_QUARANTINE_BYTES
+#define KNOLL_QUARANTINE_BYTES 65536
+#endif
+#ifndef KNOLL_QUARANTINE_BLOCKS
+#define KNOLL_QUARANTINE_BLOCKS 64
+#endif
+
+#if KNOLL_QUARANTINE_BLOCKS < 1 || KNOLL_QUARANTINE_BLOCKS > 65536
+#error "KNOLL_QUARANTINE_BLOCKS must be from 1 to 65536"
+#endif
+
 /* KNOLL_FAULT_REPORT: 1 to describe the last fault in knoll_last_fault, 0 not to. Default 1.
  * It is the only writable datum of the library, 120 bytes on a 64-bit target, and costs a few hundred bytes of
  * code; nothing is done but at a fault. */
 #ifndef KNOLL_FAULT_REPORT
 #define KNOLL_FAULT_REPORT 1
+#endif
+
+#if KNOLL_HARDEN >= 2 && !KNOLL_FAULT_REPORT
+#error "KNOLL_FAULT_REPORT must be 1 at rung 2"
 #endif
 
 /* KNOLL_FAILURE_HOOK: the name of a function `int hook(struct knoll_heap *heap)` of yours. Default: none, at no cost.

@@ -7,9 +7,10 @@
 #include "accounts.h"
 #include "annotate.h"
 #include "failure.h"
+#include "plain.h"
 #include "slab.h"
 
-size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, void **blocks)
+size_t PLAIN(malloc_batch)(struct knoll_heap *heap, size_t size, size_t count, void **blocks)
 {
     size_t taken = 0;
     if (size <= KNOLL_SLAB_MAXIMUM && !must_fail(heap)) {
@@ -25,7 +26,7 @@ size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, vo
         for (size_t i = 0; i < taken; i++)
             annotate_taken(blocks[i], size);
     }
-    while (taken < count && (blocks[taken] = knoll_malloc(heap, size)) != NULL) /* at most count rounds */
+    while (taken < count && (blocks[taken] = PLAIN(malloc)(heap, size)) != NULL) /* at most count rounds */
         taken++;
     return taken;
 }
@@ -51,7 +52,7 @@ static size_t in_same_slab(const struct slab_place *place, void *const *blocks, 
     return same;
 }
 
-void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count)
+void PLAIN(free_batch)(struct knoll_heap *heap, void *const *blocks, size_t count)
 {
     struct slab_place place;
     uint64_t bits;
@@ -59,7 +60,7 @@ void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count
         const struct knoll_region *region = heap->region[0];
         same = 1;
         if (!region_holds(region, blocks[i]) || !slab_find(region, blocks[i], &place) || !slab_may_give(&place)) {
-            knoll_free(heap, blocks[i]);
+            PLAIN(free)(heap, blocks[i]);
             continue;
         }
         same = in_same_slab(&place, blocks + i, count - i, &bits);

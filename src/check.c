@@ -13,8 +13,9 @@
 #include "invariants.h"
 #include "moment.h"
 #include "pages.h"
+#include "plain.h"
 
-const char *knoll_invariant(int number)
+const char *PLAIN(invariant)(int number)
 {
     static const char texts[INVARIANTS][96] = {
         [HOLDS] = "every invariant holds",
@@ -219,7 +220,7 @@ static enum invariant check_sums(const struct knoll_heap *heap, struct knoll_che
     }
     if (heap->large_blocks != tally->large_blocks)
         return broken_at(cursor, LARGE_COUNTS, &heap->large_blocks);
-    return used == knoll_used_bytes(heap) ? HOLDS : broken_at(cursor, BYTES, &heap->headroom);
+    return used == PLAIN(used_bytes)(heap) ? HOLDS : broken_at(cursor, BYTES, &heap->headroom);
 }
 
 static enum invariant check_counts(const struct knoll_heap *heap, struct knoll_check_cursor *cursor)
@@ -230,7 +231,7 @@ static enum invariant check_counts(const struct knoll_heap *heap, struct knoll_c
         return broken_at(cursor, FREE_LISTS, &heap->list);
     if (!cursor->changed)
         broken = check_sums(heap, cursor);
-    if (broken == HOLDS && (knoll_used_bytes(heap) > heap->peak || heap->peak > heap->total))
+    if (broken == HOLDS && (PLAIN(used_bytes)(heap) > heap->peak || heap->peak > heap->total))
         return broken_at(cursor, BYTES, &heap->peak);
     return broken;
 }
@@ -307,7 +308,7 @@ int knoll_check_at(const struct knoll_heap *heap, const void **where)
     return broken;
 }
 
-int knoll_check(const struct knoll_heap *heap)
+int PLAIN(check)(const struct knoll_heap *heap)
 {
     const void *where;
     return knoll_check_at(heap, &where);

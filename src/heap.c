@@ -16,6 +16,7 @@
 #include "blocks.h"
 #include "failure.h"
 #include "pages.h"
+#include "plain.h"
 #include "report.h"
 
 /* ---- Making a heap ---- */
@@ -29,7 +30,7 @@ static void add_region(struct knoll_heap *heap, void *start, size_t size)
     annotate_unused((unsigned char *)start + tables, size - tables);
 }
 
-int knoll_init(struct knoll_heap *heap, void *start, size_t size)
+int PLAIN(init)(struct knoll_heap *heap, void *start, size_t size)
 {
     int error = knoll_region_limits(heap, start, size, KNOLL_MINIMUM_HEAP);
     if (error != KNOLL_OK)
@@ -39,7 +40,7 @@ int knoll_init(struct knoll_heap *heap, void *start, size_t size)
     return KNOLL_OK;
 }
 
-int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size)
+int PLAIN(add_memory)(struct knoll_heap *heap, void *start, size_t size)
 {
     int error = knoll_region_limits(heap, start, size, KNOLL_PAGE);
     if (error == KNOLL_OK)
@@ -150,7 +151,7 @@ static inline bool is_refused(struct knoll_heap *heap)
     return refused;
 }
 
-void *knoll_malloc(struct knoll_heap *heap, size_t size)
+void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
 {
     if (is_refused(heap))
         return NULL;
@@ -161,19 +162,19 @@ void *knoll_malloc(struct knoll_heap *heap, size_t size)
     return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, size, class_size(size_class));
 }
 
-void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size)
+void *PLAIN(aligned_alloc)(struct knoll_heap *heap, size_t alignment, size_t size)
 {
     if (alignment <= 16 && is_power_of_two(alignment)) /* which every block has */
-        return knoll_malloc(heap, size);
+        return PLAIN(malloc)(heap, size);
     return is_refused(heap) ? NULL : take_slowly(heap, alignment, size);
 }
 
-void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size)
+void *PLAIN(calloc)(struct knoll_heap *heap, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX; /* which no heap holds */
-    void *block = knoll_malloc(heap, bytes);
+    void *block = PLAIN(malloc)(heap, bytes);
     if (block != NULL)
         __builtin_memset(block, 0, bytes);
     return block;
@@ -217,7 +218,7 @@ static __attribute__((noinline)) void free_run(struct knoll_heap *heap, uint32_t
     give_run(heap, number);
 }
 
-void knoll_free(struct knoll_heap *heap, void *block)
+void PLAIN(free)(struct knoll_heap *heap, void *block)
 {
     struct slab_place place;
     const struct knoll_region *region = heap->region[0];
@@ -235,7 +236,7 @@ void knoll_free(struct knoll_heap *heap, void *block)
     free_slowly(heap, block);
 }
 
-void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)
+void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct slab_place place;
     const struct knoll_region *region = heap->region[0];
@@ -243,10 +244,10 @@ void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)
         slab_may_give(&place) && (KNOLL_HARDEN == 0 || class_for_size(size) == place.shape->size_class))
         give_slab_block(heap, place, block);
     else
-        knoll_free_aligned_sized(heap, block, 1, size);
+        PLAIN(free_aligned_sized)(heap, block, 1, size);
 }
 
-void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size)
+void PLAIN(free_aligned_sized)(struct knoll_heap *heap, void *block, size_t alignment, size_t size)
 {
     struct block found;
     if (block == NULL || !find_or_report(heap, block, &found))
@@ -298,11 +299,11 @@ static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment
     return true;
 }
 
-void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
+void *PLAIN(realloc)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct block found;
     if (block == NULL)
-        return knoll_malloc(heap, size);
+        return PLAIN(malloc)(heap, size);
     if (!find_or_report(heap, block, &found))
         return NULL;
     size_t alignment = block_alignment(&found);
@@ -330,7 +331,7 @@ void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
 
 /* ---- Asking ---- */
 
-size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size)
+size_t PLAIN(good_size)(const struct knoll_heap *heap, size_t alignment, size_t size)
 {
     (void)heap; /* every heap of a profile rounds alike */
     if (!is_power_of_two(alignment))
@@ -343,7 +344,7 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
     return length > INDEX_MASK || length > SIZE_MAX >> KNOLL_UNIT_SHIFT ? 0 : length << KNOLL_UNIT_SHIFT;
 }
 
-size_t knoll_usable_size(const struct knoll_heap *heap, const void *block)
+size_t PLAIN(usable_size)(const struct knoll_heap *heap, const void *block)
 {
     struct block found;
     if (block == NULL || !find_or_report(heap, block, &found))
@@ -362,12 +363,12 @@ size_t knoll_total_bytes(const struct knoll_heap *heap)
     return heap->total;
 }
 
-size_t knoll_used_bytes(const struct knoll_heap *heap)
+size_t PLAIN(used_bytes)(const struct knoll_heap *heap)
 {
     return heap->peak - heap->headroom;
 }
 
-size_t knoll_available_bytes(const struct knoll_heap *heap)
+size_t PLAIN(available_bytes)(const struct knoll_heap *heap)
 {
-    return heap->total - knoll_used_bytes(heap);
+    return heap->total - PLAIN(used_bytes)(heap);
 }

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
 #include "pages.h"
+#include "plain.h"
 
 _Static_assert(RUN_SHORTEST << KNOLL_UNIT_SHIFT >= KNOLL_SLAB_MAXIMUM, "a run holds more than a slab's block");
 
@@ -32,7 +33,7 @@ static size_t table_bytes(const struct knoll_heap *heap)
     return units << KNOLL_UNIT_SHIFT;
 }
 
-void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
+void PLAIN(get_stats)(const struct knoll_heap *heap, struct knoll_stats *stats)
 {
     size_t live = heap->large_blocks;
     size_t in_slabs = 0;
@@ -48,8 +49,8 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
     for (unsigned i = 0; i < KNOLL_RUN_ORDERS; i++)
         stats->free_runs[i] = heap->free_runs[i];
     stats->total_bytes = heap->total;
-    stats->used_bytes = knoll_used_bytes(heap);
-    stats->available_bytes = knoll_available_bytes(heap);
+    stats->used_bytes = PLAIN(used_bytes)(heap);
+    stats->available_bytes = PLAIN(available_bytes)(heap);
     stats->peak_used_bytes = heap->peak;
     stats->table_bytes = table_bytes(heap);
     stats->largest_block = largest_block(heap);
@@ -118,7 +119,7 @@ static int walk_region(const struct walk *walk, struct knoll_region *region)
     return stop;
 }
 
-int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context)
+int PLAIN(walk)(const struct knoll_heap *heap, knoll_visitor visitor, void *context)
 {
     struct walk walk = {visitor, context};
     int stop = 0;

@@ -1,0 +1,107 @@
+/* Front parts, canaries and the fill.
+ *
+ * A canary must tell apart what was written there from everything that a stray write may leave. So each depends on a
+ * secret of the heap and on the address: a copy of another block's does not pass, nor does what lay there before. The
+ * front part's is a word that mixes in its other words, each step a bijection, so that no change of one of them alone
+ * passes. The one at the end is a word that is repeated; its bytes are even and have the highest bit set: neither a
+ * zero that ends a text, nor ASCII, nor 0xFF passes, whatever the secret.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "knoll_config.h"
+
+#if KNOLL_HARDEN >= 2
+
+#include "guards.h"
+
+#define WORD       sizeof(uintptr_t)
+#define EACH_BYTE  (UINTPTR_MAX / 255) /* a word of which each byte is 1 */
+#define MULTIPLIER ((uintptr_t)(UINTPTR_MAX > UINT32_MAX ? 0x9E3779B97F4A7C15u : 0x9E3779B1u)) /* odd */
+
+static uintptr_t mix(uintptr_t state, uintptr_t word)
+{
+    state = (state ^ word) * MULTIPLIER;
+    return state ^ state >> 4 * WORD;
+}
+
+uintptr_t knoll_guard_secret(const struct knoll_heap *heap, const void *start)
+{
+    return mix(mix(MULTIPLIER, (uintptr_t)heap), (uintptr_t)start);
+}
+
+static uintptr_t seal_of(const struct knoll_heap *heap, const unsigned char *user)
+{
+    const struct guard_front *front = guard_front_of(user);
+    uintptr_t state = mix(mix(heap->secret, (uintptr_t)user), front->size);
+    return mix(mix(state, front->caller), front->notes);
+}
+
+void knoll_guard_seal(const struct knoll_heap *heap, unsigned char *user)
+{
+    guard_front_of(user)->canary = seal_of(heap, user);
+}
+
+bool knoll_guard_is_sealed(const struct knoll_heap *heap, const unsigned char *user)
+{
+    return guard_front_of(user)->canary == seal_of(heap, user);
+}
+
+/* ---- Spans that hold a word again and again: the byte at each address is that of the word which lies there ---- */
+
+static unsigned char byte_at(uintptr_t word, const unsigned char *address)
+{
+    unsigned char bytes[WORD];
+    __builtin_memcpy(bytes, &word, WORD);
+    return bytes[(uintptr_t)address % WORD];
+}
+
+/* The first byte of the span that is not the word's, or NULL. */
+static const unsigned char *span_broken(const unsigned char *start, const unsigned char *end, uintptr_t word)
+{
+    const unsigned char *at = start;
+    for (; at < end && (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
+        if (*at != byte_at(word, at))
+            return at;
+    for (; (size_t)(end - at) >= WORD; at += WORD) { /* as many rounds as there are words */
+        uintptr_t found;
+        __builtin_memcpy(&found, __builtin_assume_aligned(at, WORD), WORD);
+        if (found != word)
+            break;
+    }
+    for (; at < end; at++) /* at most WORD rounds */
+        if (*at != byte_at(word, at))
+            return at;
+    return NULL;
+}
+
+static uintptr_t canary_word(const struct knoll_heap *heap, const unsigned char *user)
+{
+    return (mix(heap->secret, (uintptr_t)user) & 0x7E * EACH_BYTE) | 0x80 * EACH_BYTE;
+}
+
+void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, unsigned char *end)
+{
+    uintptr_t word = canary_word(heap, user);
+    unsigned char *at = user + guard_front_of(user)->size;
+    for (; at < end && (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
+        *at = byte_at(word, at);
+    for (; at < end; at += WORD) /* blocks end at a multiple of WORD */
+        __builtin_memcpy(__builtin_assume_aligned(at, WORD), &word, WORD);
+}
+
+const unsigned char *knoll_guard_broken(const struct knoll_heap *heap, const unsigned char *user,
+                                        const unsigned char *end)
+{
+    return span_broken(user + guard_front_of(user)->size, end, canary_word(heap, user));
+}
+
+void knoll_fill(unsigned char *start, const unsigned char *end)
+{
+    __builtin_memset(start, FILL_BYTE, (size_t)(end - start));
+}
+
+const unsigned char *knoll_fill_broken(const unsigned char *start, const unsigned char *end)
+{
+    return span_broken(start, end, FILL_BYTE * EACH_BYTE);
+}
+
+#endif
