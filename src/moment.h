@@ -10,7 +10,6 @@
 #define KNOLL_MOMENT_H
 
 #include "knoll_live.h"
-#include "plain.h"
 #include "region.h"
 
 /* Of a heap whose regions have been verified. */
