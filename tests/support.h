@@ -26,6 +26,9 @@ void platform_memory(void **start, size_t *size);
 #define FINDS_MISUSE  (KNOLL_HARDEN >= 1)
 #define IS_BYTE_EXACT (KNOLL_HARDEN >= 2)
 
+/* What a block takes besides what was asked for: its front part and the least of its canary. */
+#define OVERHEAD (IS_BYTE_EXACT ? 4 * sizeof(void *) + 8 : 0)
+
 /* ---- Memory: what the platform has, from 8 to 64 MiB. ---- */
 
 #define ARENA_MAXIMUM MIB(64)
