@@ -112,7 +112,7 @@ void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_repor
 
 /* Writes the report as one line of ASCII, without a newline, ended by a null character and cut off if `size` bytes do
  * not suffice: 640 always do. Returns the length of what was written. Allocates nothing. */
-size_t knoll_fault_line(const struct knoll_fault_report *report, char *line, size_t size);
+size_t knoll_fault_line(const struct knoll_fault_report *report, char *text, size_t size);
 
 /* A block that is free, and which one that is in its slab: what a magazine is made of. */
 struct knoll_hint {

@@ -15,7 +15,10 @@
 
 static void describe(struct guarded *guarded, const struct block *block, unsigned char *start, unsigned char *user)
 {
-    *guarded = (struct guarded){*block, start, start + block->size, user};
+    guarded->block = *block;
+    guarded->start = start;
+    guarded->end = start + block->size;
+    guarded->user = user;
 }
 
 bool knoll_guarded_find(const struct knoll_heap *heap, const void *address, bool waits, struct guarded *guarded)

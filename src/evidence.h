@@ -32,7 +32,7 @@ const unsigned char *knoll_waiting_broken(const struct knoll_heap *heap, const u
                                           const unsigned char *end, const unsigned char *user);
 
 /* Reports what an address is that knoll_guarded_find does not find. */
-void knoll_evidence_of_address(const struct knoll_heap *heap, const void *address, uintptr_t caller);
+void knoll_evidence_of_address(const struct knoll_heap *heap, const void *named, uintptr_t caller);
 
 /* Reports a fault of this block, of which NULL is nothing known; `broken` and `freed` may be NULL. */
 void knoll_evidence(const struct knoll_heap *heap, enum knoll_fault fault, const void *address, uintptr_t caller,

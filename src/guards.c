@@ -78,7 +78,7 @@ static uintptr_t canary_word(const struct knoll_heap *heap, const unsigned char 
     return (mix(heap->secret, (uintptr_t)user) & 0x7E * EACH_BYTE) | 0x80 * EACH_BYTE;
 }
 
-void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, unsigned char *end)
+void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, const unsigned char *end)
 {
     uintptr_t word = canary_word(heap, user);
     unsigned char *at = user + guard_front_of(user)->size;

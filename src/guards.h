@@ -54,7 +54,7 @@ bool knoll_guard_is_sealed(const struct knoll_heap *heap, const unsigned char *u
 
 /* Writes a block's canary, from the byte after the caller's last to `end`; and the first byte of it that is broken, or
  * NULL. */
-void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, unsigned char *end);
+void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, const unsigned char *end);
 const unsigned char *knoll_guard_broken(const struct knoll_heap *heap, const unsigned char *user,
                                         const unsigned char *end);
 
