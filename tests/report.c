@@ -136,6 +136,73 @@ static void the_wrong_size(void **state)
     expect_line("size or alignment is not the block's: @, block @ of 64 bytes", block, block, NULL);
 }
 
+/* ---- Rung 2: who did what, and the first byte that is broken ---- */
+
+/* The report's own return addresses and block size are taken as they are, but must be there. */
+static void expect_guarded(enum knoll_fault fault, const unsigned char *block, const void *broken, bool is_known)
+{
+    const struct knoll_fault_report *report = &knoll_last_fault;
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(report->fault, fault);
+    assert_int_equal(report->block, (uintptr_t)block);
+    assert_int_equal(report->broken, (uintptr_t)broken);
+    assert_true(report->block_size >= 61 + OVERHEAD);
+    assert_true(report->found.caller != 0 && report->found.tag == 9);
+    assert_int_equal(report->allocated.caller != 0, is_known);
+    assert_int_equal(report->allocated.tag, is_known ? 7 : 0);
+    assert_int_equal(report->requested, is_known ? 61 : 0);
+    assert_int_equal(report->evidence, KNOLL_EVIDENCE_CALLER);
+    last_fault.count = 0;
+}
+
+static unsigned char *make_tagged(void)
+{
+    make();
+    knoll_set_tag(&heap, 7);
+    unsigned char *block = knoll_malloc(&heap, 61);
+    knoll_set_tag(&heap, 9);
+    return block;
+}
+
+static void of_guards(void **state)
+{
+    (void)state;
+    if (!IS_BYTE_EXACT)
+        return;
+    unsigned char *block = make_tagged();
+    block[63] = 0;
+    knoll_free(&heap, block);
+    expect_guarded(KNOLL_FAULT_OVERFLOW, block, block + 63, true);
+    assert_int_equal(knoll_last_fault.invariant, 16);
+    block = make_tagged();
+    block[-1] ^= 1;
+    knoll_free(&heap, block);
+    expect_guarded(KNOLL_FAULT_UNDERFLOW, block, block - 4 * sizeof(void *), false);
+    assert_int_equal(knoll_last_fault.invariant, 16);
+    block = make_tagged();
+    knoll_free_sized(&heap, block, 60);
+    expect_guarded(KNOLL_FAULT_SIZE, block, NULL, true);
+}
+
+static void of_what_waits(void **state)
+{
+    (void)state;
+    if (!IS_BYTE_EXACT)
+        return;
+    unsigned char *block = make_tagged();
+    knoll_free(&heap, block);
+    knoll_free(&heap, block);
+    expect_guarded(KNOLL_FAULT_DOUBLE_FREE, block, NULL, true);
+    assert_true(knoll_last_fault.freed.caller != 0 && knoll_last_fault.freed.tag == 9);
+    block[17] = 0;
+    knoll_drain(&heap);
+    expect_guarded(KNOLL_FAULT_WRITE_AFTER_FREE, block, block + 17, true);
+    assert_int_equal(knoll_last_fault.address, (uintptr_t)block + 17);
+    assert_true(knoll_last_fault.freed.caller != 0 && knoll_last_fault.freed.tag == 9);
+    assert_int_equal(knoll_last_fault.invariant, 17);
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
 /* ---- Examining ---- */
 
 static void what_it_points_at(void **state)
@@ -252,7 +319,8 @@ static void all_that_a_line_can_say(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(double_free),    cmocka_unit_test(inside_a_block),
     cmocka_unit_test(the_wrong_size), cmocka_unit_test(what_it_points_at),
-    cmocka_unit_test(of_no_block),    cmocka_unit_test(from_a_handler),
+    cmocka_unit_test(of_no_block),    cmocka_unit_test(of_guards),
+    cmocka_unit_test(of_what_waits),  cmocka_unit_test(from_a_handler),
     cmocka_unit_test(any_line_fits),  cmocka_unit_test(all_that_a_line_can_say),
 };
 
