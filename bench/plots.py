@@ -104,7 +104,7 @@ def decade(power):
     return f"{10 ** (power % 3)}{['', ' k', ' M', ' G'][power // 3]}"
 
 
-def chart(x, y, width, height, title, series, ticks):
+def chart(x, y, width, height, title, series, ticks, axes):
     """Lines over two logarithmic axes. series: dicts of name, outside, and points from x to y."""
     xs = [tick for tick, _ in ticks]
     most = max(value for one in series for value in one["points"].values())
@@ -124,8 +124,8 @@ def chart(x, y, width, height, title, series, ticks):
         body += text(left - 6, up(10**power) + 4, decade(power), "small end")
     for tick, name in ticks:
         body += text(across(tick), bottom + 16, name, "small middle")
-    body += text(left + width / 2 - 42, bottom + 34, "size of the heap", "small middle")
-    body += f'<text transform="translate({x + 24} {bottom - height / 2 + 40}) rotate(-90)" class="small">instructions</text>\n'
+    body += text(left + width / 2 - 42, bottom + 34, axes[0], "small middle")
+    body += f'<text transform="translate({x + 24} {bottom - height / 2 + 40}) rotate(-90)" class="small">{axes[1]}</text>\n'
     for i, one in enumerate(series):
         points = sorted(one["points"].items())
         path = "L".join(f"{across(size):.1f} {up(value):.1f}" for size, value in points)
@@ -141,16 +141,17 @@ def stroke(path, marks, index, outside):
             f'<path d="{marks}" fill="{colour}"/>\n')
 
 
-def lines(description, charts, ticks):
-    """charts: pairs of a title and its series; all have the same series in the same order."""
+def lines(description, charts, ticks, axes=("size of the heap", "instructions")):
+    """charts: pairs of a title and its series; all have the same series in the same order. axes: their names."""
     width, height = 440, 330
     body = ""
     for i, (title, series) in enumerate(charts):
-        body += chart(i * width, 22, width, height, title, series, ticks)
+        body += chart(i * width, 22, width, height, title, series, ticks, axes)
     names = [(one["name"], one["outside"]) for one in charts[0][1]]
     for i, (name, outside) in enumerate(names):
         x, y = 60 + i % 4 * 208, height + 84 + i // 4 * 20
         body += stroke(f"{x} {y - 4}h28", marker(x + 14, y - 4, i), i, outside) + text(x + 36, y, name, "small")
     bottom = height + 84 + (len(names) - 1) // 4 * 20
-    body += text(60, bottom + 24, "† dashed: measured outside of this repository", "small")
+    if any(outside for _, outside in names):
+        body += text(60, bottom + 24, "† dashed: measured outside of this repository", "small")
     return document(width * len(charts) + 8, bottom + 36, description, body)
