@@ -21,28 +21,25 @@
  *      `returned`, and each group with returned blocks is reached from a queue to its end.
  *   4. Who gives back does at most STEPS steps on what is shared. None waits: were there one that could, all others
  *      stopped, Spin would report an invalid end state.
- *   5. Nothing is reported as freed twice, and a slab of which all blocks are free is in no queue when it goes back.
- *   With MISUSE the remote processor also frees what it does not hold, at any moment: a second time, at the same time as
- *   somebody else, or when somebody else was handed it since or is just being, who then loses it; that is a fault that
- *   nobody could see. Then 5 does not hold; 1 to 4 do, but not with STEALS too: who steals a block while two free it can
- *   be handed what its owner hands out as well.
+ *   5. Nothing is reported as freed twice, and what is taken from a queue with returned blocks is a slab still.
+ *   With MISUSE the remote processor also frees what it does not hold, at any moment. Then 1 does not hold: the owner and
+ *   another who free one block at the same moment leave it in `free` and in `returned`, and the owner may hand it out
+ *   before it is accepted.
  *
  * Memory is sequentially consistent here: Spin knows no weaker. That the program behaves so is what its pairs of
  * acquire and release are for, which this model does not test:
- *   - the OR into `returned` and the AND that takes bits from it (both acquire and release): what a caller wrote to a
- *     block before it freed it comes before what the next caller writes; and that a bit was moved to `free` is seen by
- *     who finds it gone from `returned`;
- *   - the exchange of a queue's `last` (acquire and release): QUEUE_CUT, written before `returned` became 0, comes
- *     before the next link;
+ *   - the OR into `returned`, the look at next_queued after it, the writing of QUEUE_NOT and the look at `returned` after
+ *     that: all sequentially consistent, so that here too one of the two sees what the other did;
+ *   - the AND that takes bits from `returned` (release): that a bit was moved to `free` is seen by who finds it gone;
+ *   - the exchange of a queue's `last` (acquire and release): QUEUE_CUT comes before the next link;
  *   - the link (release) and its reading (acquire): what was pushed before is seen with it;
  *   - `busy` (exchange with acquire, store with release): `rest` passes from one who looks through a queue to the next;
  *   - the lock, which is whoever's provides it: owners and the heap's words.
  *
- * Mistakes that are seeded by a definition, and must be found: MISTAKE_CUT: QUEUE_CUT is not written; MISTAKE_PUSH:
- * every return pushes, not only the first; MISTAKE_MOVED: a group whose owner changed is not pushed again;
- * MISTAKE_ACCEPT: accept ends after one round; MISTAKE_THIEF: who steals does not push again what is left. With MISUSE,
- * MISTAKE_WITHDRAW: a fault's bit is withdrawn from `returned` by who set it, and the group pushed all the same;
- * MISTAKE_UNMASKED: blocks are handed out of `free` without a look at `returned`.
+ * Mistakes that are seeded by a definition, and must be found: MISTAKE_PUSH: every return pushes, queued or not;
+ * MISTAKE_MOVED: a group whose owner changed is not pushed again; MISTAKE_ACCEPT: accept takes bits away that it did not
+ * move; MISTAKE_THIEF: who steals does not push again what is left; MISTAKE_LOOK: who returns a block looks at `free` after
+ * the OR too; MISTAKE_GONE: groups of which nothing is returned are not left alone.
  *
  * SPDX-License-Identifier: MIT */
 
@@ -51,7 +48,8 @@
 #endif
 #define ALL 3 /* the blocks of a slab: bits 1 and 2 */
 
-#define CUT 0 /* in queues groups stand as their number plus 1 */
+#define NOT 0 /* in queues groups stand as their number plus 1 */
+#define CUT 6
 #define END 7
 
 #define NOBODY 0
@@ -59,7 +57,7 @@
 #define OTHER  2
 #define QUEUES 3
 
-#define STEPS 5 /* a look at `free`, an OR, the owner, an exchange, the link */
+#define STEPS 7 /* an OR, looks at `free` and next_queued, compare-and-exchange, the owner, an exchange, the link */
 
 typedef Entry {
     byte free;
@@ -83,6 +81,7 @@ bit is_off; /* the owner */
 byte held[GROUPS];    /* by callers */
 byte leaving[GROUPS]; /* a caller has called free, and the block is in neither word yet */
 bit queued[GROUPS];
+bit is_gone[GROUPS]; /* to the page layer */
 
 /* ---- Callers ---- */
 
@@ -147,16 +146,20 @@ inline choose_held(g, b)
 
 inline push(g, to, before, steps)
 {
-    atomic { to = entry[g].owner; steps++ };
-    atomic {
-        before = queue[to].last;
-        queue[to].last = g + 1;
-        to = 0;
-        steps++;
-        assert(!queued[g]);
-        queued[g] = 1
-    };
-    atomic { entry[g].next = before; steps++; before = 0 }
+    if
+    :: atomic { entry[g].next != NOT -> steps++ }
+    :: atomic { entry[g].next == NOT -> entry[g].next = CUT; steps++ };
+        atomic { to = entry[g].owner; steps++ };
+        atomic {
+            before = queue[to].last;
+            queue[to].last = g + 1;
+            to = 0;
+            steps++;
+            assert(!queued[g]);
+            queued[g] = 1
+        };
+        atomic { entry[g].next = before; steps++; before = 0 }
+    fi
 }
 
 inline forget(g, b, before, steps)
@@ -171,34 +174,37 @@ inline forget(g, b, before, steps)
 inline return_block(g, b, to, before, steps)
 {
     if
-    :: atomic { (entry[g].free & b) -> refuse(g, b); forget(g, b, before, steps) }
-    :: atomic { !(entry[g].free & b) -> steps++ };
+    :: atomic { (entry[g].free & b) != 0 -> steps++; refuse(g, b) }
+    :: atomic { (entry[g].free & b) == 0 -> steps++ };
         atomic {
-            before = entry[g].returned;
-            entry[g].returned = before | b;
+            before = entry[g].returned & b;
+            entry[g].returned = entry[g].returned | b;
             steps++;
             if
-            :: (before & b) == 0 -> let_go(g, b)
-            :: else -> refuse(g, b)
+            :: before != 0 -> refuse(g, b)
+            :: else -> let_go(g, b)
             fi
         };
-#ifdef MISTAKE_WITHDRAW
-        atomic {
-            if
-            :: (entry[g].free & b) && (before & b) == 0 -> entry[g].returned = entry[g].returned & ~b
-            :: else -> held[g] = held[g] & ~b
-            fi
-        };
-#endif
-#ifdef MISTAKE_PUSH
-        before = 0;
-#endif
+#ifdef MISTAKE_LOOK
         if
-        :: before == 0 -> push(g, to, before, steps)
+        :: atomic { (entry[g].free & b) != 0 -> refuse(g, b) }
         :: else
         fi;
-        atomic { forget(g, b, before, steps) }
-    fi
+#endif
+#ifdef MISTAKE_PUSH
+        entry[g].next = NOT;
+#endif
+        if
+        :: before != 0
+        :: before == 0 ->
+            if
+            :: atomic { entry[g].next != NOT -> steps++ }
+            :: atomic { entry[g].next == NOT -> steps++ };
+                push(g, to, before, steps)
+            fi
+        fi
+    fi;
+    atomic { forget(g, b, before, steps) }
 }
 
 /* ---- Looking through queues: knoll_cpu_queue_open and _take; closing is done with the last step ---- */
@@ -219,9 +225,7 @@ inline open_and_take(q, first, link)
         :: atomic { first != 0 && entry[first - 1].next == CUT -> queue[q].rest = first; first = 0 }
         :: atomic { first != 0 && entry[first - 1].next != CUT -> link = entry[first - 1].next };
         atomic {
-#ifndef MISTAKE_CUT
-                entry[first - 1].next = CUT;
-#endif
+entry[first - 1].next = NOT;
                 queue[q].rest = link;
                 queued[first - 1] = 0;
                 link = 0
@@ -234,35 +238,31 @@ inline open_and_take(q, first, link)
     fi
 }
 
-/* knoll_cpu_accept. Nobody else writes `free` meanwhile, but all may read it. */
-inline accept(g, bits, seen)
+/* knoll_cpu_accept. Nobody else writes `free` meanwhile, but all may read it. A group of which nothing is returned is
+ * left alone before: it may be a slab no more. */
+inline accept(g, bits)
 {
-    do
-    :: atomic { entry[g].returned == 0 && bits == 0 -> break }
-    :: atomic { entry[g].returned != 0 || bits != 0 ->
-            if
-            :: bits == 0 -> bits = entry[g].returned
-            :: else
-            fi
+    if
+#ifndef MISTAKE_GONE
+    :: entry[g].returned == 0
+    :: atomic { entry[g].returned != 0 ->
+#else
+    :: atomic { true ->
+#endif
+            bits = entry[g].returned;
 #ifndef MISUSE
-            ; assert((bits & entry[g].free) == 0)
+            assert(!is_gone[g] && (bits & entry[g].free) == 0)
 #endif
         };
         entry[g].free = entry[g].free | bits;
         atomic {
-            seen = entry[g].returned;
-            entry[g].returned = seen & ~bits;
-            bits = seen & ~bits;
-            seen = 0;
 #ifdef MISTAKE_ACCEPT
-            bits = 0;
+            bits = ALL;
 #endif
-            if
-            :: bits == 0 -> break
-            :: else
-            fi
+            entry[g].returned = entry[g].returned & ~bits;
+            bits = 0
         }
-    od
+    fi
 }
 
 /* ---- The owner's side (cpu.c) ---- */
@@ -274,11 +274,7 @@ inline take_here(g, b, seen)
         if
         EACH(OWNS)
         fi;
-#ifdef MISTAKE_UNMASKED
         b = entry[g].free;
-#else
-        b = entry[g].free & ~entry[g].returned;
-#endif
         seen = entry[g].returned
     };
     atomic {
@@ -327,7 +323,7 @@ inline look_through_own(g, link, bits, seen, steps)
     :: g == 0
     :: else ->
         if
-        :: entry[g - 1].owner == me -> accept(g - 1, bits, seen)
+        :: entry[g - 1].owner == me -> accept(g - 1, bits)
         :: entry[g - 1].owner != me ->
 #ifdef MISTAKE_MOVED
             skip
@@ -384,9 +380,14 @@ inline lock()
 inline give_back(g)
 {
     entry[g].owner = NOBODY;
+    if
+    :: entry[g].free == ALL ->
 #ifndef MISUSE
-    assert(entry[g].free != ALL || (!queued[g] && entry[g].returned == 0))
+        assert(entry[g].returned == 0);
 #endif
+        is_gone[g] = 1
+    :: else
+    fi
 }
 
 inline give_up(g, b)
@@ -408,6 +409,7 @@ inline adopt(g, b)
         EACH(MAY_ADOPT)
         fi;
         entry[g].owner = me;
+        is_gone[g] = 0;
         g = 0;
         b = 0
     }
@@ -422,8 +424,13 @@ inline look_through_common(q, g, link, bits, seen, steps)
     :: else ->
         if
         :: entry[g - 1].owner == NOBODY || entry[g - 1].owner == q ->
-            accept(g - 1, bits, seen);
-            atomic { give_back(g - 1) }
+            accept(g - 1, bits);
+            atomic {
+                if
+                :: !is_gone[g - 1] -> give_back(g - 1)
+                :: else
+                fi
+            }
         :: entry[g - 1].owner != NOBODY && entry[g - 1].owner != q -> push(g - 1, bits, seen, steps)
         fi;
         atomic { queue[q].busy = 0; g = 0; steps = 0 }
@@ -536,7 +543,8 @@ end:
             do
             :: g == GROUPS -> break
             :: else ->
-                assert(queued[g] == ((reached & (1 << (g + 1))) != 0) && (queued[g] || entry[g].returned == 0));
+                assert(queued[g] == ((reached & (1 << (g + 1))) != 0));
+                assert(queued[g] == (entry[g].next != NOT) && (queued[g] || entry[g].returned == 0));
                 assert(leaving[g] == 0 && (entry[g].free | entry[g].returned | held[g]) == ALL);
                 assert((held[g] & (entry[g].free | entry[g].returned)) == 0);
                 g++

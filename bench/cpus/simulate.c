@@ -145,7 +145,7 @@ static void give(unsigned number, void *block)
     struct cpu_place place;
     bool is_slab = knoll_cpu_find(&cpus, block, &place) && place.shape != NULL;
     unsigned owner = is_slab ? entry_owner(place.entry) : number;
-    bool pushes = owner != number && entry_returned(place.entry) == 0;
+    bool pushes = owner != number && !entry_is_queued(place.entry);
     begin(number);
     knoll_cpu_free(&processor[number], block);
     end();
