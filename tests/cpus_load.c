@@ -42,7 +42,7 @@ static void expect(bool holds, const char *what)
 static void fail_on_fault(struct knoll_heap *heap, enum knoll_fault fault, const void *address)
 {
     (void)heap, (void)address;
-    load_failed(knoll_fault_name(fault));
+    load_failed(knoll_fault_name((int)fault));
 }
 
 /* ---- Patterns ---- */
