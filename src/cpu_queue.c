@@ -17,6 +17,7 @@
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
 #include "cpu_table.h"
+#include "report.h"
 
 bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct cpu_place *place)
 {
@@ -42,9 +43,7 @@ bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct c
 
 void knoll_cpu_report(struct knoll_cpus *cpus, enum knoll_fault fault, const void *address)
 {
-    if (cpus->heap.fault_handler == NULL)
-        __builtin_trap();
-    cpus->heap.fault_handler(&cpus->heap, fault, address);
+    knoll_report(&cpus->heap, fault, address);
 }
 
 /* The heap's tables say of a slab that somebody owns that all of its blocks are held. So what they say of one that is
