@@ -1,7 +1,8 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick coverage mutants exhaustive bitflips proofs misra model bench bench-cpus bench-malloc benchmarks malloc programs races format footprint clean
+.PHONY: help run test quick coverage mutants exhaustive bitflips proofs misra model races hardening \
+    bench bench-cpus bench-malloc benchmarks malloc programs format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -22,6 +23,8 @@ help:
 	@echo 'make proofs     prove the core'"'"'s contracts and theorems (docs/proofs.md), some ten minutes'
 	@echo 'make misra      look for what MISRA C:2012 has against the core (docs/misra.md)'
 	@echo 'make model      try every order of steps of a free from another processor, with Spin (two minutes)'
+	@echo 'make races      watch threads with ThreadSanitizer (some minutes)'
+	@echo 'make hardening  what the rungs of KNOLL_HARDEN cost, in instructions and bytes'
 	@echo 'make bench-cpus throughput with many processors, and the longest holding of the lock'
 	@echo 'make format     lay out the sources with clang-format'
 	@echo 'make footprint  measure code size and stack, and update docs/footprint.md'
@@ -76,6 +79,13 @@ model:
 
 bench-cpus:
 	@tools/bench-cpus $(BENCH)
+
+races:
+	@tools/races
+
+hardening:
+	@tools/packages build test
+	@tools/hardening
 
 format:
 	@tools/packages test
