@@ -45,7 +45,9 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
                    : NULL;
     }
     uint32_t length = free_run_length(entry);
-    bool is_first = length - 1 < region->count - index && knoll_pages_placed_well(region, index, length);
+    bool is_first =
+        length - 1 < region->count - index &&
+        (!RUN_END_IS_MARKED || knoll_pages_placed_well(region, index, length)); /* else only first cells are FREE */
     return is_first && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
 }
 
