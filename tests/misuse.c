@@ -394,6 +394,14 @@ static bool is_stopped(enum outcome outcome)
     return outcome == STOPPED || outcome == NEUTRALISED;
 }
 
+/* Without magazines it is not the block freed last that is handed out next, so old contents may not be met again. */
+static bool is_as_expected(const struct misuse *misuse, enum outcome found)
+{
+    enum outcome expected = (enum outcome)misuse->expected[KNOLL_HARDEN];
+    return found == expected ||
+           (KNOLL_MAGAZINE == 0 && misuse->kind == STALE && expected == MISSED && found == NEUTRALISED);
+}
+
 static void every_misuse(void **state)
 {
     static const char *const names[KINDS] = {
@@ -409,7 +417,7 @@ static void every_misuse(void **state)
             prepare(misuse);
             found = misuse->act(misuse->size, misuse->amount);
         }
-        if (found != expected) {
+        if (!is_as_expected(misuse, found)) {
             check_say(misuse->name, misuse->size, " bytes, ");
             check_say("", misuse->amount, ": the outcome is ");
             check_say("", (size_t)found, ", expected ");
