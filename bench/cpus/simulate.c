@@ -41,8 +41,8 @@ struct load {
 };
 
 static const struct load loads[] = {
-    {"own small", 0, 6000, 4000, false, false},          {"own small (entries apart)", 0, 6000, 4000, false, true},
-    {"own mixed", 1, 2000, 2000, false, false},          {"pairs", 0, 1000, 3000, true, false},
+    {"own small", 0, 6000, 4000, false, false},           {"own small (entries apart)", 0, 6000, 4000, false, true},
+    {"own mixed", 1, 2000, 2000, false, false},           {"pairs", 0, 1000, 3000, true, false},
     {"pairs (entries apart)", 0, 1000, 3000, true, true}, {"runs", 2, 200, 600, false, false},
 };
 
