@@ -5,8 +5,14 @@
  *
  * Sizes and alignments are in bytes. Every block is aligned to 16 bytes at least. A heap has one owner: no function
  * locks, so calls on one heap must not overlap, whether from threads, processors or interrupt handlers; calls on
- * different heaps are independent. The functions that take a const heap may overlap one another. Nothing here recurses,
- * and the only code run besides knoll's own is the fault handler and the visitor of knoll_walk.
+ * different heaps are independent. Nothing here recurses, and the only code run besides knoll's own is the fault
+ * handler and the visitors. Each function says from where it may be called:
+ *
+ *     owner    while no other function runs on the same heap: a thread that holds the lock which all users of the heap
+ *              take, or an interrupt handler that cannot come upon a call; never a non-maskable interrupt that can.
+ *              knoll_cpu.h has what processors and interrupts may call at the same time
+ *     reader   the same, but readers may overlap one another
+ *     any      threads, interrupts and non-maskable interrupts, at any time
  *
  * The heap is found through a struct knoll_heap that the caller provides, and describes itself in tables at the start
  * of each region. Neither may be written, moved or freed by others while the heap is in use.
@@ -107,11 +113,11 @@ extern struct knoll_fault_report knoll_last_fault;
 #endif
 
 /* Verifies the heap by knoll_check, and notes in the report what is broken and what that points at. O(units). At rung 2
- * that is done before the handler is called. */
+ * that is done before the handler is called. Call: reader. */
 void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_report *report);
 
 /* Writes the report as one line of ASCII, without a newline, ended by a null character and cut off if `size` bytes do
- * not suffice: 640 always do. Returns the length of what was written. Allocates nothing. */
+ * not suffice: 640 always do. Returns the length of what was written. Allocates nothing. Call: any. */
 size_t knoll_fault_line(const struct knoll_fault_report *report, char *text, size_t size);
 
 /* A block that is free, and which one that is in its slab: what a magazine is made of. */
@@ -190,15 +196,15 @@ struct knoll_heap {
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
  * of the region, or one unit where that is more. Cost: clears the tables, so proportional to size,
- * unless KNOLL_MEMORY_IS_ZERO. */
+ * unless KNOLL_MEMORY_IS_ZERO. Call: owner. */
 int knoll_init(struct knoll_heap *heap, void *start, size_t size);
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
  * beside its tables. Blocks never span regions. Returns KNOLL_OK, or a negative enum knoll_error and then has
- * written nothing. */
+ * written nothing. Call: owner. */
 int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size);
 
-/* Sets the function that faults are reported to; NULL, the value after knoll_init, means trap. */
+/* Sets the function that faults are reported to; NULL, the value after knoll_init, means trap. Call: owner. */
 void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handler);
 
 /* ---- Hardening: what rung 2 (KNOLL_HARDEN, docs/hardening.md) adds. At lower rungs these do nothing. ----
@@ -213,14 +219,14 @@ void knoll_set_fault_handler(struct knoll_heap *heap, knoll_fault_handler handle
 #if KNOLL_HARDEN >= 2
 
 /* Makes canaries depend on a number that those who may want to forge them do not know. Only before the first block is
- * handed out; later it does nothing. Without it they depend on where the heap lies. */
+ * handed out; later it does nothing. Without it they depend on where the heap lies. Call: owner. */
 void knoll_set_secret(struct knoll_heap *heap, uintptr_t secret);
 
 /* What is noted as the caller's tag for blocks that are allocated and freed from now on: a thread, a module. Of a
- * block's allocation the highest eight bits are not kept. */
+ * block's allocation the highest eight bits are not kept. Call: owner. */
 void knoll_set_tag(struct knoll_heap *heap, uintptr_t tag);
 
-/* Empties the quarantine, verifying what is in it. */
+/* Empties the quarantine, verifying what is in it. Call: owner. */
 void knoll_drain(struct knoll_heap *heap);
 
 #else
@@ -252,52 +258,56 @@ static inline void knoll_drain(struct knoll_heap *heap)
  * Requests of up to KNOLL_SLAB_MAXIMUM bytes cost O(1), larger ones O(log n) in classic, where n is the region's number
  * of units, and O(1) in compact. */
 
+/* Call: owner. */
 void *knoll_malloc(struct knoll_heap *heap, size_t size);
 
-/* The block's first count * size bytes are zero. NULL too if the product overflows. Clears the block: O(size). */
+/* The block's first count * size bytes are zero. NULL too if the product overflows. Clears the block: O(size). Call:
+ * owner. */
 void *knoll_calloc(struct knoll_heap *heap, size_t count, size_t size);
 
-/* `alignment` is a power of two, else NULL; `size` need not be a multiple of it. */
+/* `alignment` is a power of two, else NULL; `size` need not be a multiple of it. Call: owner. */
 void *knoll_aligned_alloc(struct knoll_heap *heap, size_t alignment, size_t size);
 
 /* Changes a block's size, keeping the contents up to the lesser of both sizes and the alignment that it was asked for
  * with. Stays in place where the class is the same or the run's free neighbour suffices, otherwise moves: O(size), and
  * both blocks are in use for a moment. On NULL the block is untouched and still the caller's. Shrinking never fails.
- * realloc(NULL, n) is malloc(n). */
+ * realloc(NULL, n) is malloc(n). Call: owner. */
 void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size);
 
 /* Hands out up to `count` blocks of this size at once, each as by knoll_malloc, and writes them to blocks[]. Returns
  * how many; fewer only if memory does not suffice, which then counts as one failure. For caches in front of a heap,
- * which hold a lock meanwhile: a block costs half of what a knoll_malloc does. O(count). */
+ * which hold a lock meanwhile: a block costs half of what a knoll_malloc does. O(count). Call: owner. */
 size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, void **blocks);
 
 /* ---- Freeing ----
  *
  * A null pointer is ignored; anything else that is not a block which the caller holds is a fault. Same costs. */
 
+/* Call: owner. */
 void knoll_free(struct knoll_heap *heap, void *block);
 
 /* As C23 free_sized and free_aligned_sized: `size` and `alignment` are those that the block was last asked for with.
  * One that asks for a block of another size than this is a fault (KNOLL_FAULT_SIZE), so a wrong size is caught whenever
- * it falls into another class. */
+ * it falls into another class. Call: owner. */
 void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size);
 void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size);
 
-/* Frees so many blocks, as by knoll_free. O(count). */
+/* Frees so many blocks, as by knoll_free. O(count). Call: owner. */
 void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count);
 
 /* ---- Asking ---- */
 
 /* The usable size of the block that such a request is given where there is memory enough; it is never given less. 0 for
- * an alignment that is no power of two, and for a size beyond the largest region that a heap can have. */
+ * an alignment that is no power of two, and for a size beyond the largest region that a heap can have. Call: any. */
 size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size);
 
-/* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. */
+/* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. Call: reader. */
 size_t knoll_usable_size(const struct knoll_heap *heap, const void *block);
 
-/* Whether the address is in one of the heap's regions, be it of a block or not: 1 or 0. */
+/* Whether the address is in one of the heap's regions, be it of a block or not: 1 or 0. Call: reader. */
 int knoll_owns(const struct knoll_heap *heap, const void *address);
 
+/* Call: reader. */
 size_t knoll_total_bytes(const struct knoll_heap *heap); /* what the heap can hand out: its regions less its tables */
 size_t knoll_used_bytes(const struct knoll_heap *heap);  /* in blocks that callers hold, at their usable size */
 size_t knoll_available_bytes(const struct knoll_heap *heap); /* the difference, exactly */
@@ -333,21 +343,21 @@ struct knoll_stats {
 #endif
 };
 
-/* Fills in *stats. All of it is kept as the heap works: O(classes + orders). */
+/* Fills in *stats. All of it is kept as the heap works: O(classes + orders). Call: reader. */
 void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats);
 
 /* ---- Inspecting ---- */
 
 /* Verifies the whole heap. Returns 0, or the number of the first invariant that is broken (docs/design.md lists them;
- * knoll_invariant names them). O(units); follows no link without verifying it first. */
+ * knoll_invariant names them). O(units); follows no link without verifying it first. Call: reader. */
 int knoll_check(const struct knoll_heap *heap);
 
 /* The same; *where tells where the invariant is broken: the address of the unit of memory that the tables are wrong
  * about, or of the member of *heap, or of a region, that is wrong by itself. NULL if all hold. knoll_live.h has the
- * same check in slices, for systems that cannot wait for the whole. */
+ * same check in slices, for systems that cannot wait for the whole. Call: reader. */
 int knoll_check_at(const struct knoll_heap *heap, const void **where);
 
-/* One line for each number that knoll_check returns. */
+/* One line for each number that knoll_check returns. Call: any. */
 const char *knoll_invariant(int number);
 
 enum knoll_item_kind {
@@ -371,23 +381,24 @@ struct knoll_item {
 typedef int (*knoll_visitor)(void *context, const struct knoll_item *item);
 
 /* Visits every region, run, slab and live block in address order. Returns 0, or what the visitor returned to stop.
- * O(units + blocks). */
+ * O(units + blocks). Call: reader. */
 int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context);
 
 /* Visits the free runs of this many bytes or more, in no order, as long as the visitor returns 0. Returns 0, or what
  * the visitor returned to stop. The heap keeps nothing in them: what backs them may be taken away, as long as it is
  * there again when a block in them is used. So a program can give memory back to its operating system, and a guest to
- * its hypervisor. O(their number, and that of runs at least half as long); walks over nothing that is held. */
+ * its hypervisor. O(their number, and that of runs at least half as long); walks over nothing that is held. Call:
+ * reader. */
 int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor visitor, void *context);
 
-/* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. */
+/* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. Call: any. */
 const char *knoll_strerror(int error);
 const char *knoll_fault_name(int fault);
 
-/* The version of the library that is linked in, as KNOLL_VERSION is that of the header. */
+/* The version of the library that is linked in, as KNOLL_VERSION is that of the header. Call: any. */
 const char *knoll_version(void);
 
-/* The name of the profile that the library was built with: "classic" or "compact". */
+/* The name of the profile that the library was built with: "classic" or "compact". Call: any. */
 const char *knoll_profile(void);
 
 #ifdef __cplusplus
