@@ -145,6 +145,7 @@ static inline uint64_t cpu_slab_not_held(const struct knoll_cpu_entry *entry)
 /* Whether a caller holds the slab's block at this place. */
 static inline bool cpu_slab_holds(const struct cpu_place *place)
 {
+    /* not covered: knoll_cpu_find has seen to the index; this keeps the shift defined by itself */
     return place->index < place->shape->capacity && (cpu_slab_not_held(place->entry) >> place->index & 1) == 0;
 }
 
@@ -161,6 +162,7 @@ static inline void entry_set_keeps(struct knoll_cpu_entry *entry, uint32_t index
 
 static inline bool cpu_run_holds(const struct cpu_place *place)
 {
+    /* not covered: knoll_cpu_find saw no returned run, so it must be returned between its look and this one */
     return (entry_returned(place->entry) >> place->index & 1) == 0 && !entry_keeps(place->entry, place->index);
 }
 
@@ -207,8 +209,9 @@ static inline bool cpu_return(struct knoll_cpus *cpus, const struct cpu_place *p
     uint64_t mask = bit(place->index);
     if ((cpu_slab_not_held(entry) & mask) != 0)
         return false;
+    /* not covered: somebody else must return the block between the look and the OR */
     if ((__atomic_fetch_or(&entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
-        return false;
+        return false; /* not covered: as the line before */
     if (!entry_is_queued(entry))
         knoll_cpu_push(cpus, place->group);
     return true;
