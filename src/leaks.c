@@ -147,6 +147,7 @@ static void clear(struct knoll_leaks *leaks)
         leaks->run_end = index + run_length(region, index);
         leaks->run = cell_kind(*region_entry(region, index)) == RUN_LARGE ? index : 0;
     }
+    /* not covered: outside of slabs no cell says SLAB; if one is broken, the marks must stay in their bounds */
     if (cell_kind(*region_entry(region, index)) == RUN_SLAB && region_shape(region, index) >= SHAPE_SLAB) {
         __builtin_memset(marks, 0, 4 * sizeof *marks);
         leaks->unit = leaks->run_end;
@@ -201,6 +202,7 @@ static void look_at_blocks(struct knoll_leaks *leaks)
     leaks->left--;
     if (leaks->stacked != 0) {
         const unsigned char *address = leaks->stack[--leaks->stacked];
+        /* not covered: what was reached is held until the heap changes, and then the search ends */
         if (knoll_block_find(leaks->heap, address, &block))
             look_through(leaks, address, block.size);
     } else if (leaks->pending != 0) {

@@ -33,8 +33,8 @@ void knoll_report_describe(const struct knoll_heap *heap, enum knoll_fault fault
 
 void knoll_report_deliver(const struct knoll_heap *heap, enum knoll_fault fault, const void *address)
 {
-    if (heap->fault_handler == NULL)
-        __builtin_trap();
+    if (heap->fault_handler == NULL) /* not covered: the same */
+        __builtin_trap();            /* not covered: it ends the program, and what it has counted is lost */
     heap->fault_handler((struct knoll_heap *)(uintptr_t)heap, fault,
                         address); /* the handler owns what the caller owns */
 }
@@ -49,6 +49,7 @@ __attribute__((noinline, cold)) void knoll_report(const struct knoll_heap *heap,
 void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_report *report)
 {
     report->invariant = (uint32_t)knoll_check(heap);
+    /* not covered: only the check of rung 2 says more than the tables' invariants */
     bool by_callers = report->invariant == 0 || report->invariant > INVARIANTS_OF_TABLES;
     report->evidence = by_callers ? KNOLL_EVIDENCE_CALLER : KNOLL_EVIDENCE_HEAP;
 }

@@ -200,6 +200,69 @@ static void references_to_nothing(void **state)
     assert_int_equal(found.count, 2);
 }
 
+/* What is left over at a slab's end, of which no block has a part. */
+static void references_behind_the_last_block(void **state)
+{
+    (void)state;
+    for (size_t size = 32; size <= 1024; size += 16) {
+        make();
+        add_node(0, size);
+        roots[0][0] = (uintptr_t)nodes[0].block | 2047;
+        roots[0][1] = (uintptr_t)nodes[0].block | 4095;
+        if (!IS_BYTE_EXACT)
+            expect_what_is_not_reached();
+    }
+}
+
+/* What waits for room on the stack lies before the block that refers to it, so that the runs are gone through again. */
+static void pending_blocks_before_others(void **state)
+{
+    enum { FIRST = 32, ALL = 80 };
+    (void)state;
+    make();
+    for (unsigned i = 0; i < ALL; i++)
+        add_node(i, 100);
+    add_node(ALL, (FIRST + 1) * sizeof(uintptr_t));
+    for (unsigned i = 0; i < 8; i++) { /* one of these lies behind all others */
+        add_node(ALL + 2, 20000);
+        if (i == 0 || (uintptr_t)nodes[ALL + 2].block > (uintptr_t)nodes[ALL + 1].block) {
+            struct node last = nodes[ALL + 1];
+            nodes[ALL + 1] = nodes[ALL + 2];
+            nodes[ALL + 2] = last;
+        }
+        knoll_free(&heap, i == 0 ? NULL : nodes[ALL + 2].block);
+        nodes[ALL + 2].block = NULL;
+    }
+    for (unsigned i = 0; i < FIRST; i++)
+        nodes[ALL].block[i] = reference(i, 1);
+    nodes[ALL].block[FIRST] = reference(ALL + 1, 0);
+    for (unsigned i = FIRST; i < ALL; i++)
+        nodes[ALL + 1].block[i] = reference(i, 2);
+    for (unsigned i = 0; i < ALL + 2; i++)
+        nodes[i].is_reached = true;
+    roots[0][0] = reference(ALL, 0);
+    add_node(ALL + 2, 100);
+    expect_what_is_not_reached();
+}
+
+static void nothing_to_search(void **state)
+{
+    static const struct knoll_range tiny = {(char *)roots[0] + 1, 1}; /* too short for a word */
+    struct found found = {0, 0, 0};
+    (void)state;
+    make();
+    add_node(0, 100);
+    roots[0][0] = reference(0, 0);
+    knoll_leaks_begin(&leaks, &heap, marks, &tiny, 1, see_leak, &found);
+    assert_int_equal(knoll_leaks_slice(&leaks, 0), KNOLL_LEAKS_GOING_ON); /* one step */
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    assert_int_equal(found.count, 1);
+    memset(&heap, 0, sizeof heap);
+    knoll_leaks_begin(&leaks, &heap, marks, &tiny, 1, see_leak, &found);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    assert_int_equal(found.count, 1);
+}
+
 static void a_change_is_noticed(void **state)
 {
     struct found found = {0, 0, 0};
@@ -226,6 +289,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(graphs_at_random),
     cmocka_unit_test(long_and_wide),
     cmocka_unit_test(references_to_nothing),
+    cmocka_unit_test(references_behind_the_last_block),
+    cmocka_unit_test(pending_blocks_before_others),
+    cmocka_unit_test(nothing_to_search),
     cmocka_unit_test(a_change_is_noticed),
 };
 

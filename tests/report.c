@@ -312,6 +312,10 @@ static void all_that_a_line_can_say(void **state)
         "allocated by 0x400a10 for 0x7, freed by 0x400b20, found by 0x400c30 for 0xab; broken: total, used and "
         "peak bytes agree with the regions and blocks; points at the heap",
         NULL, NULL, NULL);
+    knoll_last_fault = (struct knoll_fault_report){
+        .address = 0x1000, .block = 0x1000, .block_size = 112, .requested = 61, .evidence = 7, .rung = 2};
+    expect_line("no fault: 0x1000, block 0x1000 of 112 bytes", NULL, NULL,
+                NULL); /* by whom is not known, nor evidence 7 */
     knoll_last_fault = (struct knoll_fault_report){.fault = 0};
     expect_line("no fault: 0x0", NULL, NULL, NULL);
 }
