@@ -20,11 +20,8 @@ static inline bool must_fail(struct knoll_heap *heap)
 
 #else
 
-static inline bool must_fail(const struct knoll_heap *heap)
-{
-    (void)heap;
-    return false;
-}
+/* A macro, so that the compiler knows it where it counts what the tests execute. */
+#define must_fail(heap) false
 
 #endif
 
