@@ -96,6 +96,15 @@ static inline unsigned bits_lowest(uint64_t value)
 #endif
 }
 
+/* How many bits are set. Not by the compiler's builtin, which becomes a call where there is no instruction for it. */
+static inline unsigned bits_count(uint64_t value)
+{
+    unsigned count = 0;
+    for (; value != 0; value &= value - 1) /* at most 64 rounds */
+        count++;
+    return count;
+}
+
 /* A word with only this bit set; position < 64. */
 /*@ requires position < 64;
     assigns \nothing;

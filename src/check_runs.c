@@ -100,14 +100,6 @@ static enum invariant check_large(const struct knoll_region *region, uint32_t in
 
 /* ---- Slabs ---- */
 
-static unsigned count_bits(uint64_t word)
-{
-    unsigned count = 0;
-    for (; word != 0; word &= word - 1) /* at most 64 rounds */
-        count++;
-    return count;
-}
-
 /* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a
  * block of the slab, whose bit is set, and that no other hint says. */
 static bool gather_hints(const struct knoll_heap *heap, const struct slab_place *slab, const unsigned char *start,
@@ -174,7 +166,7 @@ static enum invariant check_slab(const struct knoll_heap *heap, const struct kno
         return ONE_EMPTY_SLAB;
     tally->slabs[size_class]++;
     tally->blocks[size_class] += slab.shape->capacity;
-    tally->used[size_class] += count_bits(held);
+    tally->used[size_class] += bits_count(held);
     return check_free_blocks(heap, &slab, start, tally);
 }
 

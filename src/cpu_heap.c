@@ -82,14 +82,6 @@ static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t numbe
     return entry;
 }
 
-static uint32_t count_bits(uint64_t word)
-{
-    uint32_t count = 0;
-    for (; word != 0; word &= word - 1) /* at most 64 rounds */
-        count++;
-    return count;
-}
-
 bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group)
 {
     struct knoll_heap *heap = &cpus->heap;
@@ -98,7 +90,7 @@ bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class,
         return false;
 
     uint64_t word = slab_word(state->current);
-    uint32_t count = count_bits(word);
+    uint32_t count = bits_count(word);
     slab_set_word(state->current, 0);
     heap->touched[size_class] = 64;
     heap->allocations += count;
@@ -127,7 +119,7 @@ void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
     struct slab_place place = {slab, cpu_slab_shape(entry), group_unit(group), 0};
     entry_set_owner(entry, NOBODY, entry_is_loose(entry));
     uint64_t bits = entry_free(entry) & ~slab_word(slab);
-    uint32_t count = count_bits(bits);
+    uint32_t count = bits_count(bits);
     if (count == 0)
         return;
     heap->headroom += (size_t)count * place.shape->size;

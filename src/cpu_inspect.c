@@ -6,14 +6,6 @@
 #include "blocks.h"
 #include "cpu_table.h"
 
-static uint32_t count_bits(uint64_t word)
-{
-    uint32_t count = 0;
-    for (; word != 0; word &= word - 1) /* at most 64 rounds */
-        count++;
-    return count;
-}
-
 /* ---- Statistics ---- */
 
 /* Takes the blocks that callers do not hold, though the heap counts them as used, out of the statistics. */
@@ -36,7 +28,7 @@ static void discount_slab(struct knoll_stats *stats, const struct knoll_cpu_entr
     uint64_t bits = entry_returned(entry);
     if (entry_owner(entry) != NOBODY)
         bits |= entry_free(entry);
-    discount(stats, shape->size_class, count_bits(bits), shape->size);
+    discount(stats, shape->size_class, bits_count(bits), shape->size);
 }
 
 static void discount_runs(const struct knoll_cpus *cpus, struct knoll_stats *stats, uint32_t group)
