@@ -138,9 +138,9 @@ void knoll_cpu_free_aligned_sized(struct knoll_cpu *cpu, void *block, size_t ali
 
 /* Frees a block of any kind: one atomic OR, and for the first that its owner has not seen a compare-and-exchange and an
  * exchange; no lock, no loop. The memory comes back to use when the block's owner, or whoever takes the lock, next
- * looks. A block that was freed before this call is a fault at once. Two calls that free one block at the same moment,
- * neither after the other, may both pass; that is found when the block is looked at, but it may have been handed out
- * meanwhile. Call: any. */
+ * looks. A block that was freed before this call is a fault at once. Of two calls that free one block at the same
+ * moment, neither after the other, the fault may be reported when the block is next looked at; it is handed out once
+ * all the same. Call: any. */
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block);
 
 /* Takes back what others have returned to this processor, and gives back what has come free: for a processor that has

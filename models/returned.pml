@@ -22,9 +22,9 @@
  *   4. Who gives back does at most STEPS steps on what is shared. None waits: were there one that could, all others
  *      stopped, Spin would report an invalid end state.
  *   5. Nothing is reported as freed twice, and what is taken from a queue with returned blocks is a slab still.
- *   With MISUSE the remote processor also frees what it does not hold, at any moment. Then 1 does not hold: the owner and
- *   another who free one block at the same moment leave it in `free` and in `returned`, and the owner may hand it out
- *   before it is accepted.
+ *   With MISUSE the remote processor also frees what it does not hold, at any moment, also at the same one as the owner.
+ *   Then 5 does not hold; 1 to 4 do, because what is in `free` and in `returned` is not handed out. A block that is
+ *   freed while it is being handed out is lost to its new holder, as with any free of somebody else's block.
  *
  * Memory is sequentially consistent here: Spin knows no weaker. That the program behaves so is what its pairs of
  * acquire and release are for, which this model does not test:
@@ -39,7 +39,8 @@
  * Mistakes that are seeded by a definition, and must be found: MISTAKE_PUSH: every return pushes, queued or not;
  * MISTAKE_MOVED: a group whose owner changed is not pushed again; MISTAKE_ACCEPT: accept takes bits away that it did not
  * move; MISTAKE_THIEF: who steals does not push again what is left; MISTAKE_LOOK: who returns a block looks at `free` after
- * the OR too; MISTAKE_GONE: groups of which nothing is returned are not left alone.
+ * the OR too; MISTAKE_GONE: groups of which nothing is returned are not left alone. With MISUSE, MISTAKE_UNMASKED:
+ * blocks are handed out of `free` without a look at `returned`.
  *
  * SPDX-License-Identifier: MIT */
 
@@ -274,10 +275,13 @@ inline take_here(g, b, seen)
         if
         EACH(OWNS)
         fi;
-        b = entry[g].free;
-        seen = entry[g].returned
+        b = entry[g].free
     };
+    seen = entry[g].returned;
     atomic {
+#ifndef MISTAKE_UNMASKED
+        b = b & ~seen;
+#endif
         if
         :: b != 0 ->
             b = ((b & 1) -> 1 : 2);

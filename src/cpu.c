@@ -129,14 +129,17 @@ static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *qu
 
 /* ---- Taking ---- */
 
+/* Takes a block from the class's current slab; NULL if there is none. One that two gave back at the same moment,
+ * neither after the other, is free and returned: it is not to be had before it was looked at, and reported. */
 static inline void *take_here(struct knoll_cpu *cpu, size_t size_class)
 {
     struct knoll_cpu_class *state = &cpu->size_class[size_class];
     uint64_t word = entry_free(state->current);
-    if (word == 0)
+    uint64_t sound = word & ~entry_returned(state->current);
+    if (sound == 0)
         return NULL;
-    entry_set_free(state->current, word & (word - 1));
-    return state->start + bits_lowest(word) * class_size(size_class);
+    entry_set_free(state->current, word ^ (sound & -sound));
+    return state->start + bits_lowest(sound) * class_size(size_class);
 }
 
 /* Gives back all that the processor has free, and leaves it without current slabs. */

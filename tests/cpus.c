@@ -331,6 +331,36 @@ static void test_a_double_free_is_found_whoever_frees_and_whenever(void **state)
     }
 }
 
+/* Two look that it is held, then one says that it is free, and one that it is returned. */
+static void free_twice_at_one_moment(void *block)
+{
+    struct knoll_cpu_entry *entry = cpus.region[0].entries;
+    knoll_cpus_free(&cpus, block);
+    while (entry->returned == 0)
+        entry++;
+    entry->free |= entry->returned;
+}
+
+static void test_a_block_that_two_free_at_one_moment_is_handed_out_once(void **state)
+{
+    (void)state;
+    for (size_t size = SMALLEST; size <= KNOLL_SLAB_MAXIMUM; size *= 2) {
+        make(MIB(2));
+        void *block = knoll_cpu_malloc(&processor[1], size);
+        unsigned times = 0;
+        free_twice_at_one_moment(block);
+        faults_expected = true;
+        for (unsigned i = 0; i < 200; i++)
+            times += knoll_cpu_malloc(&processor[1], size) == block;
+        faults_expected = false;
+        assert_int_equal(times, 1);
+        assert_int_equal(last_fault.count, 1);
+        assert_int_equal(last_fault.fault, KNOLL_FAULT_DOUBLE_FREE);
+        assert_ptr_equal(last_fault.address, block);
+        check_all();
+    }
+}
+
 static void test_other_misuse_is_found(void **state)
 {
     (void)state;
@@ -621,6 +651,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_cannot_be_a_heap_is_refused),
     cmocka_unit_test(test_memory_is_added),
     cmocka_unit_test(test_a_double_free_is_found_whoever_frees_and_whenever),
+    cmocka_unit_test(test_a_block_that_two_free_at_one_moment_is_handed_out_once),
     cmocka_unit_test(test_other_misuse_is_found),
     cmocka_unit_test(test_what_was_returned_serves_anybody_when_memory_is_short),
     cmocka_unit_test(test_a_shortage_is_answered_by_all),
