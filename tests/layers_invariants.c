@@ -7,23 +7,9 @@
 #include "blocks.h"
 #include "check.h"
 #include "free_lists.h"
+#include "invariants.h"
 #include "pages.h"
 #include "support.h"
-
-enum {
-    REGION_TABLE = 1,
-    RUNS_TILE,
-    FREE_RUN_FORM,
-    LARGE_FORM = 5,
-    SLAB_FORM,
-    SLAB_SHAPES,
-    FREE_LISTS = 9,
-    PARTIAL_LISTS = 11,
-    FREE_BLOCKS,
-    CLASS_COUNTS,
-    BYTES = 15,
-    INVARIANTS
-};
 
 static struct knoll_heap heap;
 
@@ -168,6 +154,10 @@ static void a_list_that_starts_at_a_runs_end(void **state)
     expect(FREE_LISTS);
     heap.list[list] = number;
     expect(0);
+    struct run_list free_list = {&heap.list[list], RUN_FREE, list};
+    assert_non_null(knoll_check_member(&heap, &free_list, number));
+    assert_null(
+        knoll_check_member(&heap, &free_list, number + length - 1)); /* also where no run shows that it is none */
 }
 
 /* The last cell of a longer one says no length, and where a slab follows it, the slab's word would be taken for it. */
