@@ -13,13 +13,6 @@
 #include "check.h"
 #include "cpus_load.h"
 
-#ifndef KNOLL_TEST_STEPS
-#define KNOLL_TEST_STEPS 100000
-#endif
-#ifndef KNOLL_TEST_SEED
-#define KNOLL_TEST_SEED 1
-#endif
-
 /* Steps of all threads in one test: so many that threads run beside each other for long, whatever their start takes. */
 #define STEPS (KNOLL_TEST_STEPS < 100000 ? KNOLL_TEST_STEPS * 20 : 2000000)
 

@@ -12,13 +12,6 @@
 #include "moment.h"
 #include "support.h"
 
-#ifndef KNOLL_TEST_STEPS
-#define KNOLL_TEST_STEPS 100000
-#endif
-#ifndef KNOLL_TEST_SEED
-#define KNOLL_TEST_SEED 1
-#endif
-
 #define SLOTS 256
 
 static struct knoll_heap heap;

@@ -10,13 +10,6 @@
 #include "check.h"
 #include "support.h"
 
-#ifndef KNOLL_TEST_STEPS
-#define KNOLL_TEST_STEPS 100000
-#endif
-#ifndef KNOLL_TEST_SEED
-#define KNOLL_TEST_SEED 1
-#endif
-
 #define HOLDINGS 1024
 #define GRANULE  16 /* bytes for each byte of the shadow */
 #define FREED    16 /* addresses of freed blocks, remembered to free them again */

@@ -96,6 +96,14 @@ void snapshot_restore(struct knoll_heap *heap);
 
 /* ---- Random numbers ---- */
 
+/* How many steps random histories have in all, and the seed of the first: CMake sets both. */
+#ifndef KNOLL_TEST_STEPS
+#define KNOLL_TEST_STEPS 100000
+#endif
+#ifndef KNOLL_TEST_SEED
+#define KNOLL_TEST_SEED 1
+#endif
+
 struct random {
     uint64_t state;
 };
