@@ -104,8 +104,6 @@ bool knoll_block_fits(const void *address, const struct block *block, size_t ali
 {
     bool loose = block->place.shape == NULL ? (block->place.slab[CELL_NEXT] & RUN_LOOSE) != 0
                                             : (block->place.slab[CELL_NOTES] & SLAB_LOOSE) != 0;
-    if (KNOLL_HARDEN == 0)
-        return true;
     if (!is_power_of_two(alignment) || ((uintptr_t)address & (alignment - 1)) != 0)
         return false;
     size_t kept = block_alignment(block);

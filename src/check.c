@@ -263,7 +263,7 @@ static void see_changes(const struct knoll_heap *heap, struct knoll_check_cursor
         return;
     cursor->moment = now;
     cursor->changed = 1;
-    if (cursor->stage == RUNS && cursor->region < heap->region_count &&
+    if (cursor->stage == RUNS && /* so a region's units are left, of those that there were */
         !knoll_check_run_stays(heap->region[heap->by_address[cursor->region]], cursor))
         cursor->searching = 1;
 }
@@ -299,11 +299,8 @@ int knoll_check_slice(const struct knoll_heap *heap, struct knoll_check_cursor *
 int knoll_check_at(const struct knoll_heap *heap, const void **where)
 {
     struct knoll_check_cursor cursor;
-    int broken = HOLDS;
     __builtin_memset(&cursor, 0, sizeof cursor);
-    do
-        broken = knoll_check_slice(heap, &cursor, SIZE_MAX);
-    while (broken == HOLDS && cursor.passes == 0); /* one round: no heap takes so many steps */
+    int broken = knoll_check_slice(heap, &cursor, SIZE_MAX); /* a whole pass: no heap takes so many steps */
     *where = cursor.where;
     return broken;
 }

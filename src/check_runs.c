@@ -51,12 +51,10 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
     return is_first && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
 }
 
-/* Whether the links of this run, which should be in the list, lead to runs of the list that link back. */
+/* Whether the links of this run, which has been found fit for the list, lead to runs of the list that link back. */
 static bool links_agree(const struct knoll_heap *heap, const struct run_list *list, uint32_t number)
 {
-    const uint32_t *entry = knoll_check_member(heap, list, number);
-    if (entry == NULL)
-        return false;
+    const uint32_t *entry = entry_of(heap, number);
     uint32_t next = link_after(entry, list->kind);
     uint32_t before = link_before(entry, list->kind);
     if (next != NOWHERE) {
@@ -176,7 +174,7 @@ static enum invariant check_slab_units(const struct knoll_region *region, uint32
 {
     size_t shape = region_shape(region, index);
     for (uint32_t i = 1; i < length; i++) { /* at most 63 rounds */
-        bool is_word = i >= CELL_WORD && i < CELL_SLAB_PREV;
+        bool is_word = i < CELL_SLAB_PREV;  /* which starts at cell 1 */
         bool says = RUN_END_IS_MARKED && (is_word || i % GROUP_UNITS == 0);
         if (cell_kind(*region_entry(region, index + i)) != RUN_NONE && !says)
             return RUNS_TILE;
@@ -188,11 +186,10 @@ static enum invariant check_slab_units(const struct knoll_region *region, uint32
 
 /* ---- From unit to unit ---- */
 
-/* Whether a unit that is in no slab says no shape. */
+/* Whether a unit that is in no slab says no shape. In compact it cannot: only a cell whose kind is SLAB says one. */
 static bool says_no_shape(const struct knoll_region *region, uint32_t index)
 {
-    size_t found = region_shape(region, index);
-    return CELLS_PER_UNIT > 1 ? found == 0 : index % GROUP_UNITS != 0 || found < SHAPE_SLAB;
+    return KNOLL_PROFILE == KNOLL_COMPACT || region_shape(region, index) == 0;
 }
 
 /* Looks at the units before `end`, which must be of no kind and no shape, as far as the budget allows. */
@@ -233,7 +230,7 @@ static enum invariant check_start(const struct knoll_heap *heap, const struct kn
     enum run_kind kind = cell_kind(*region_entry(region, index));
     if (kind == RUN_NONE || (kind != RUN_FREE && region->count - index < RUN_SHORTEST))
         return broken_at(cursor, RUNS_TILE, where);
-    if (kind == RUN_SLAB && (!is_shape(region_shape(region, index)) || index % GROUP_UNITS != 0))
+    if (kind == RUN_SLAB && !is_shape(region_shape(region, index)))
         return broken_at(cursor, SLAB_SHAPES, where);
     uint32_t length = run_length(region, index);
     if (length == 0 || (kind != RUN_FREE && length < RUN_SHORTEST) || length > region->count - index)
@@ -297,13 +294,13 @@ bool knoll_check_run_stays(const struct knoll_region *region, const struct knoll
     enum run_kind kind = (enum run_kind)cursor->kind;
     if (cursor->unit <= region->first)
         return true; /* where the first run starts, always */
-    if (kind == RUN_NONE || (kind == RUN_FREE && RUN_END_IS_MARKED))
+    if (kind == RUN_FREE && RUN_END_IS_MARKED)
         return false;
     size_t shape = region_shape(region, cursor->run);
     if ((shape >= SHAPE_SLAB) != (kind == RUN_SLAB) || cell_kind(*region_entry(region, cursor->run)) != kind)
         return false;
-    if (kind == RUN_SLAB &&
-        (!is_shape(shape) || ((uintptr_t)address_of_unit(region, cursor->run) & shape_of(shape)->low) != 0))
+    if (kind == RUN_SLAB && !is_shape(shape))
         return false;
+    /* In the midst of another slab it is of another length: one that covers a slab, and more, is longer. */
     return run_length(region, cursor->run) == cursor->run_end - cursor->run;
 }

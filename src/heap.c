@@ -253,7 +253,7 @@ void PLAIN(free_aligned_sized)(struct knoll_heap *heap, void *block, size_t alig
     struct block found;
     if (block == NULL || !find_or_report(heap, block, &found))
         return;
-    if (!knoll_block_fits(block, &found, alignment, size))
+    if (KNOLL_HARDEN > 0 && !knoll_block_fits(block, &found, alignment, size))
         knoll_report(heap, KNOLL_FAULT_SIZE, block);
     else
         give(heap, &found, block);

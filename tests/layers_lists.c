@@ -1,0 +1,200 @@
+/* What knoll_check sees of lists that no look at a run by itself can tell, and of damage that is done between slices.
+ *
+ * Each run's links are verified with the run. So a list can be wrong only where all links go both ways and no head, or
+ * the wrong one, leads to them; or where it was sound when its runs were looked at and is not when it is followed.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "free_lists.h"
+#include "invariants.h"
+#include "knoll_live.h"
+#include "layers_slab.h"
+
+#define LENGTH ((uint32_t)(KIB(8) >> KNOLL_UNIT_SHIFT))
+
+static struct knoll_check_cursor cursor;
+static uint32_t first, second; /* two free runs, of which the first one's link leads to the second */
+static unsigned list;          /* theirs */
+
+/* A heap of which a list has just these two runs. */
+static void make_two_free_runs(void)
+{
+    uint32_t numbers[6];
+    make_wide();
+    for (size_t i = 0; i < 6; i++)
+        numbers[i] = hold(LENGTH, 1);
+    hold_all();
+    release(second = numbers[1]);
+    release(first = numbers[4]);
+    list = list_of_run(&heap, heap.region[0], first & INDEX_MASK, LENGTH);
+    assert_int_equal(heap.list[list], first);
+    assert_int_equal(link_after(entry_of(&heap, first), RUN_FREE), second);
+    assert_int_equal(link_after(entry_of(&heap, second), RUN_FREE), NOWHERE);
+    assert_int_equal(knoll_check(&heap), HOLDS);
+}
+
+static void expect(int number, const void *where)
+{
+    const void *found;
+    assert_int_equal(knoll_check_at(&heap, &found), number);
+    assert_ptr_equal(found, where);
+}
+
+/* ---- Rings: all links go both ways ---- */
+
+static void make_ring(uint32_t *a, uint32_t *b, uint32_t a_number, uint32_t b_number, unsigned prev, unsigned shift)
+{
+    set_link(&a[CELL_NEXT], b_number, shift);
+    set_link(&a[prev], b_number, shift);
+    set_link(&b[CELL_NEXT], a_number, shift);
+    set_link(&b[prev], a_number, shift);
+}
+
+static void a_ring_of_free_runs(void **state)
+{
+    (void)state;
+    make_two_free_runs();
+    make_ring(entry_of(&heap, first), entry_of(&heap, second), first, second, CELL_FREE_PREV, 0);
+    expect(FREE_LISTS, &heap.list[list]); /* that the head leads into */
+    heap.list[list] = NOWHERE;
+    list_set_empty(&heap, list);
+    expect(FREE_LISTS, &heap.list[list_count(&heap) - 1]); /* that no head leads to */
+}
+
+static void a_ring_of_slabs(void **state)
+{
+    (void)state;
+    unsigned char *kept[2];
+    make_wide();
+    for (size_t i = 0; i < 2; i++) {
+        take_slab(0);
+        kept[i] = blocks[0];
+    }
+    take_slab(0);
+    for (size_t i = 0; i < 2; i++) { /* more than hints remember: each is listed */
+        struct slab_place place = find(kept[i]);
+        for (unsigned j = 0; j < KNOLL_MAGAZINE + 2 && j < place.shape->capacity - 1u; j++)
+            give(kept[i] + (size_t)j * place.shape->size);
+        assert_true((find(kept[i]).slab[CELL_NOTES] & SLAB_LISTED) != 0);
+    }
+    struct slab_place a = find(kept[0]);
+    struct slab_place b = find(kept[1]);
+    assert_int_equal(knoll_check(&heap), HOLDS);
+    make_ring(a.slab, b.slab, a.number, b.number, CELL_SLAB_PREV, GROUP_SHIFT);
+    expect(PARTIAL_LISTS, &heap.size_class[0].partial);
+    heap.size_class[0].partial = NOWHERE;
+    expect(PARTIAL_LISTS, &heap.size_class[0].partial);
+}
+
+/* ---- Between slices, with no other change ---- */
+
+/* Takes slices until all runs have been looked at, and no list. */
+static void look_at_all_runs(void)
+{
+    memset(&cursor, 0, sizeof cursor);
+    do
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+    while (cursor.unit < heap.region[0]->count);
+}
+
+static void expect_in_this_pass(int number, const void *where)
+{
+    int broken;
+    do
+        broken = knoll_check_slice(&heap, &cursor, 1);
+    while (broken == HOLDS && cursor.passes == 0);
+    assert_int_equal(broken, number);
+    assert_ptr_equal(cursor.where, where);
+}
+
+static void a_link_back_that_breaks_before_it_is_followed(void **state)
+{
+    (void)state;
+    make_two_free_runs();
+    look_at_all_runs();
+    set_link(&entry_of(&heap, second)[CELL_FREE_PREV], NOWHERE, 0);
+    expect_in_this_pass(FREE_LISTS, unit_address(&heap, first));
+}
+
+static void a_slab_that_comes_into_a_list_unseen(void **state)
+{
+    (void)state;
+    make_wide();
+    struct slab_place place = find(take(0));
+    look_at_all_runs();
+    list_push(&heap, &heap.size_class[0].partial, place.slab, place.number, CELL_SLAB_PREV, GROUP_SHIFT);
+    place.slab[CELL_NOTES] |= SLAB_LISTED;
+    expect_in_this_pass(PARTIAL_LISTS, &heap.size_class[0].partial);
+}
+
+/* ---- Between slices, while the heap changes ---- */
+
+static void set_shape(uint32_t number, uint8_t shape)
+{
+    if (CLASSIC)
+        ((uint8_t *)(heap.region[0] + 1))[number & INDEX_MASK] = shape;
+    else
+        *entry_of(&heap, number) = (uint32_t)shape << SHAPE_SHIFT;
+}
+
+/* The largest shape that is none. */
+#define NO_SHAPE (CLASSIC ? 255 : 127)
+
+static uint32_t run;           /* a large run, behind which lies */
+static struct slab_place slab; /* this slab, and neither has a free neighbour */
+
+/* Takes slices until the run that starts at this unit has been looked at, be it not to its end. */
+static void look_at(uint32_t number)
+{
+    memset(&cursor, 0, sizeof cursor);
+    do
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+    while (cursor.run != (number & INDEX_MASK));
+}
+
+static void make_run_and_slab(void)
+{
+    uint32_t length = shape_length(usual(0));
+    make_wide();
+    run = hold(length, length);
+    uint32_t next = hold(length, length);
+    assert_int_equal(next, run + length);
+    hold_all();
+    release(next);
+    slab = find(take(0));
+    assert_int_equal(slab.number, next);
+    assert_int_equal(knoll_check(&heap), HOLDS);
+}
+
+static void a_shape_that_breaks_before_the_search_comes_to_it(void **state)
+{
+    (void)state;
+    make_run_and_slab();
+    look_at(run);
+    release(run);
+    heap.allocations++; /* as if the memory had been taken and given back */
+    set_shape(slab.number, NO_SHAPE);
+    expect_in_this_pass(SLAB_SHAPES, unit_address(&heap, slab.number));
+}
+
+static void a_shape_that_breaks_behind_the_place(void **state)
+{
+    (void)state;
+    make_run_and_slab();
+    look_at(slab.number);
+    heap.allocations++;
+    set_shape(slab.number, NO_SHAPE);
+    expect_in_this_pass(HOLDS, NULL);
+    assert_int_equal(cursor.whole, 0);
+    expect(SLAB_SHAPES, unit_address(&heap, slab.number));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_ring_of_free_runs),
+    cmocka_unit_test(a_ring_of_slabs),
+    cmocka_unit_test(a_link_back_that_breaks_before_it_is_followed),
+    cmocka_unit_test(a_slab_that_comes_into_a_list_unseen),
+    cmocka_unit_test(a_shape_that_breaks_before_the_search_comes_to_it),
+    cmocka_unit_test(a_shape_that_breaks_behind_the_place),
+};
+
+CHECK_MAIN(tests)
