@@ -82,7 +82,7 @@ void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, const
 {
     uintptr_t word = canary_word(heap, user);
     unsigned char *at = user + guard_front_of(user)->size;
-    for (; at < end && (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
+    for (; (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
         *at = byte_at(word, at);
     for (; at < end; at += WORD) /* blocks end at a multiple of WORD */
         __builtin_memcpy(__builtin_assume_aligned(at, WORD), &word, WORD);

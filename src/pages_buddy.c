@@ -156,8 +156,8 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
         order--;
         push(heap, region, index + (1u << order), order);
     }
-    if (wanted > length && must_fail(heap))
-        return false; /* not covered: tests/failing.c refuses, in a core of its own */
+    if (wanted > length && must_fail(heap)) /* not covered: tests/failing.c refuses, in a core of its own */
+        return false;                       /* not covered: the same */
     if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)
         return false; /* it would be longer: the half that is left of one starts where the run did */
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
