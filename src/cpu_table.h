@@ -38,7 +38,8 @@
 #error "knoll_cpu.h needs atomic operations of 64 bits"
 #endif
 
-_Static_assert(sizeof(struct knoll_cpu_entry) == 32, "knoll_cpu.h and knoll_cpus_init say so");
+#define ENTRY_SHIFT 5
+_Static_assert(sizeof(struct knoll_cpu_entry) == 1 << ENTRY_SHIFT, "knoll_cpu.h and knoll_cpus_init say so");
 
 #define GROUP_BYTES_SHIFT (KNOLL_UNIT_SHIFT + GROUP_SHIFT)
 #define GROUP_INDEX_BITS  (INDEX_BITS - GROUP_SHIFT)
@@ -127,9 +128,10 @@ static inline bool cpu_find_slab(const struct knoll_cpu_region *region, const vo
         return false;
     place->shape = shape_of(shape);
     uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
-    uintptr_t group = (offset - within) >> GROUP_BYTES_SHIFT;
-    place->group = (uint32_t)group;
-    place->entry = &region->entries[group];
+    uintptr_t start = offset - within; /* of whole groups, so that one shift makes of it where the slab's entry is */
+    place->group = (uint32_t)(start >> GROUP_BYTES_SHIFT);
+    place->entry =
+        (struct knoll_cpu_entry *)((uintptr_t)region->entries + (start >> (GROUP_BYTES_SHIFT - ENTRY_SHIFT)));
     place->index = shape_block_at(place->shape, within);
     return true;
 }
