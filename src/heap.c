@@ -224,7 +224,7 @@ void PLAIN(free)(struct knoll_heap *heap, void *block)
     struct slab_place place;
     const struct knoll_region *region = heap->region[0];
     if (region_holds(region, block)) {
-        if (slab_find(region, block, &place)) {
+        if (slab_find_first(region, block, &place)) {
             if (slab_may_give(&place)) {
                 give_slab_block(heap, place, block);
                 return;
@@ -241,7 +241,7 @@ void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct slab_place place;
     const struct knoll_region *region = heap->region[0];
-    if (size <= KNOLL_SLAB_MAXIMUM && region_holds(region, block) && slab_find(region, block, &place) &&
+    if (size <= KNOLL_SLAB_MAXIMUM && region_holds(region, block) && slab_find_first(region, block, &place) &&
         slab_may_give(&place) && (KNOLL_HARDEN == 0 || class_for_size(size) == place.shape->size_class))
         give_slab_block(heap, place, block);
     else

@@ -106,6 +106,15 @@ static inline uint32_t *region_entry(const struct knoll_region *region, uint32_t
     return (uint32_t *)((uintptr_t)region + entries) + (size_t)index * CELLS_PER_UNIT;
 }
 
+/* The entry of the unit that starts at this offset. Of the offset's low bits, which are 0, as many stay as the entry's
+ * size has, so that one shift does. */
+static inline uint32_t *region_entry_at(const struct knoll_region *region, uintptr_t offset)
+{
+    enum { BYTES = CELLS_PER_UNIT * sizeof(uint32_t), LOW_BITS = KNOLL_PROFILE == KNOLL_CLASSIC ? 3 : 2 };
+    uintptr_t within = (offset >> (KNOLL_UNIT_SHIFT - LOW_BITS)) * (BYTES >> LOW_BITS);
+    return (uint32_t *)((uintptr_t)region_entry(region, 0) + within);
+}
+
 static inline uint32_t region_unit_number(const struct knoll_region *region, uint32_t index)
 {
     return region->number << INDEX_BITS | index;

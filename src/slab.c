@@ -160,3 +160,15 @@ __attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t
     if (slab_word(slab) == shape->all_free)
         knoll_slab_keep(heap, number);
 }
+
+__attribute__((noinline)) void knoll_slab_settle(struct knoll_heap *heap, uint32_t *slab,
+                                                 const struct knoll_shape *shape, uint32_t number, uint32_t index,
+                                                 void *block)
+{
+    struct slab_place place = {slab, shape, number, index};
+    if (!magazine_give(heap, place, block) && (slab[CELL_NOTES] & SLAB_LISTED) == 0 &&
+        slab != heap->size_class[shape->size_class].current)
+        knoll_slab_list(heap, slab, number, shape); /* and keeps it, if it is empty */
+    else if (slab_word(slab) == shape->all_free)
+        knoll_slab_keep(heap, number);
+}

@@ -48,8 +48,9 @@ static inline const struct knoll_shape *slab_shape(const struct knoll_heap *heap
     return shape_of(region_shape(region_of_number(heap, number), number & INDEX_MASK));
 }
 
-/* Finds the slab that the address is in; false if it is in none. */
-static inline bool slab_find(const struct knoll_region *region, const void *address, struct slab_place *place)
+/* Finds the slab of this region, whose number is named beside it, that the address is in; false if it is in none. */
+static inline bool slab_find_in(const struct knoll_region *region, uint32_t region_number, const void *address,
+                                struct slab_place *place)
 {
     uintptr_t offset = region_offset(region, address);
     size_t shape = region_shape(region, (uint32_t)(offset >> KNOLL_UNIT_SHIFT));
@@ -57,11 +58,22 @@ static inline bool slab_find(const struct knoll_region *region, const void *addr
         return false;
     place->shape = shape_of(shape);
     uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
-    uint32_t first = (uint32_t)((offset - within) >> KNOLL_UNIT_SHIFT);
-    place->slab = region_entry(region, first);
-    place->number = region_unit_number(region, first);
+    uintptr_t start = offset - within;
+    place->slab = region_entry_at(region, start);
+    place->number = region_number << INDEX_BITS | (uint32_t)(start >> KNOLL_UNIT_SHIFT);
     place->index = shape_block_at(place->shape, within);
     return true;
+}
+
+static inline bool slab_find(const struct knoll_region *region, const void *address, struct slab_place *place)
+{
+    return slab_find_in(region, region->number, address, place);
+}
+
+/* The same in a heap's first region: its number is 0, and need not be read. */
+static inline bool slab_find_first(const struct knoll_region *region, const void *address, struct slab_place *place)
+{
+    return slab_find_in(region, 0, address, place);
 }
 
 /* Whether a block starts at this place and is held. */
@@ -159,8 +171,12 @@ static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_clas
  * if memory does not suffice. */
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
-/* What seldom remains to be done after a block of this slab was given back: to list the slab, which is not listed; and
- * to keep it in hand if no block of it is held any more. */
+/* What seldom remains to be done after this block was given back: to remember it; or if the magazine is full to list
+ * its slab, if that is to be and is not yet; and to keep the slab in hand, if no block of it is held any more. */
+void knoll_slab_settle(struct knoll_heap *heap, uint32_t *slab, const struct knoll_shape *shape, uint32_t number,
+                       uint32_t index, void *block);
+
+/* The same where no magazine is to remember what was given back. */
 void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number, const struct knoll_shape *shape);
 void knoll_slab_keep(struct knoll_heap *heap, uint32_t number);
 
@@ -225,13 +241,9 @@ static inline uint64_t slab_give_bit(struct slab_place place)
 
 static inline void slab_give(struct knoll_heap *heap, struct slab_place place, uint64_t word, void *block)
 {
-    size_t size_class = place.shape->size_class;
-    heap->size_class[size_class].used--;
-    if (!magazine_give(heap, place, block) && (place.slab[CELL_NOTES] & SLAB_LISTED) == 0 &&
-        place.slab != heap->size_class[size_class].current)
-        knoll_slab_list(heap, place.slab, place.number, place.shape); /* and keeps it, if it is empty */
-    else if (word == place.shape->all_free)
-        knoll_slab_keep(heap, place.number);
+    heap->size_class[place.shape->size_class].used--;
+    if (word == place.shape->all_free || !magazine_give(heap, place, block))
+        knoll_slab_settle(heap, place.slab, place.shape, place.number, place.index, block);
 }
 
 /* Gives back these blocks of the slab at once, which are held. No magazine remembers them. */
