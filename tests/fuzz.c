@@ -84,7 +84,7 @@ static void request(size_t size)
 {
     if (now.held == HELD_MAX)
         return;
-    size_t largest = operations % 16 == 0 ? largest_block(&heap) : 0; /* it takes longer than the request */
+    size_t largest = now.allocations % 16 == 0 ? largest_block(&heap) : 0; /* it takes longer than the request */
     unsigned char *block = knoll_malloc(&heap, size);
     assert_true(block != NULL || size > largest || largest == 0);
     count_request(block, 1, size);

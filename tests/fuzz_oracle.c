@@ -137,7 +137,7 @@ static void count_new(struct held *new, unsigned char *block)
 {
     new->block = block;
     new->usable = knoll_usable_size(&heap, block);
-    new->seed = operations;
+    new->seed = now.allocations + now.calls;
     assert_true(new->usable >= new->size && (!IS_BYTE_EXACT || new->usable == new->size));
     assert_true(is_aligned(block, new->alignment) && is_aligned(block, GRANULE));
     assert_true(is_free(block, new->usable));
