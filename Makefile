@@ -1,7 +1,7 @@
 # The front door: `make` lists the commands. CMake does the building; see CMakeLists.txt.
 # SPDX-License-Identifier: MIT
 
-.PHONY: help run test quick coverage mutants exhaustive bitflips proofs misra model races hardening \
+.PHONY: help run test quick coverage mutants exhaustive bitflips fuzz proofs misra model races hardening \
     bench bench-cpus bench-malloc benchmarks malloc programs format footprint clean
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo '                  MUTANTS="--all"  every change; MUTANTS="--again"  what survived, after tests were added'
 	@echo 'make exhaustive try every sequence of nine calls on the smallest heap (eight minutes)'
 	@echo 'make bitflips   flip each bit of the tables of 1,000 heaps, and count what is detected (some minutes)'
+	@echo 'make fuzz       10^9 calls, made up by libFuzzer, against an oracle, at every rung (a quarter of an hour)'
+	@echo '                  FUZZ="--afl"  AFL++ too; FUZZ="--seconds 20"  a short run'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
@@ -51,6 +53,9 @@ exhaustive:
 
 bitflips:
 	@tools/bitflips
+
+fuzz:
+	@tools/fuzz $(FUZZ)
 
 bench:
 	@tools/bench $(BENCH)
