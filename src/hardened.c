@@ -246,20 +246,23 @@ static bool resize_run(struct knoll_heap *heap, struct guarded *guarded, size_t 
     uint32_t number = guarded->block.place.number;
     size_t size = length << KNOLL_UNIT_SHIFT;
     unsigned char *end = guarded->start + size;
+    const unsigned char *broken;
     if (size < guarded->block.size)
         knoll_fill(end, guarded->end);
-    if (!knoll_large_resize(heap, number, (uint32_t)length))
-        return false;
-    if (size < guarded->block.size) {
-        heap->headroom += guarded->block.size - size;
-    } else {
-        account_used(heap, size - guarded->block.size);
-        const unsigned char *broken = knoll_fill_broken(guarded->end, end);
-        if (broken != NULL) {
+    do { /* at most two rounds: after the first the fill is right */
+        if (!knoll_large_resize(heap, number, (uint32_t)length))
+            return false;
+        broken = size > guarded->block.size ? knoll_fill_broken(guarded->end, end) : NULL;
+        if (broken != NULL) { /* the heap is made as it was when this is reported */
+            knoll_large_resize(heap, number, (uint32_t)(guarded->block.size >> KNOLL_UNIT_SHIFT));
             knoll_evidence(heap, KNOLL_FAULT_WRITE_AFTER_FREE, broken, caller, NULL, broken, NULL);
             knoll_fill(guarded->end, end);
         }
-    }
+    } while (broken != NULL);
+    if (size < guarded->block.size)
+        heap->headroom += guarded->block.size - size;
+    else
+        account_used(heap, size - guarded->block.size);
     guarded->block.size = size;
     guarded->end = end;
     return true;

@@ -363,6 +363,7 @@ static void a_run_grows_into_what_was_written(void **state)
     assert_ptr_equal(knoll_realloc(&heap, run, 60000), run);
     assert_int_equal(last_fault.count, 1);
     assert_int_equal(last_fault.fault, KNOLL_FAULT_WRITE_AFTER_FREE);
+    assert_int_equal(last_fault.broken, 17); /* and nothing else, while that was reported */
     assert_int_equal(knoll_check(&heap), 0);
     assert_true(run[40000] != 1);
 }
