@@ -14,7 +14,7 @@ help:
 	@echo 'make mutants    change the core in 1,050 places, one at a time, and count what no test notices (half an hour)'
 	@echo '                  MUTANTS="--all"  every change; MUTANTS="--again"  what survived, after tests were added'
 	@echo 'make exhaustive try every sequence of nine calls on the smallest heap (eight minutes)'
-	@echo 'make bitflips   flip each bit of the tables of 1,000 heaps, and count what is detected (some minutes)'
+	@echo 'make bitflips   flip each bit of the tables of 1,000 heaps, at each rung, and count what is detected (some minutes)'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
