@@ -23,7 +23,7 @@ help:
 	@echo 'make proofs     prove the core'"'"'s contracts and theorems (docs/proofs.md), some ten minutes'
 	@echo 'make misra      look for what MISRA C:2012 has against the core (docs/misra.md)'
 	@echo 'make model      try every order of steps of a free from another processor, with Spin (two minutes)'
-	@echo 'make races      watch threads with ThreadSanitizer (some minutes)'
+	@echo 'make races      watch threads with ThreadSanitizer and Helgrind (some minutes)'
 	@echo 'make hardening  what the rungs of KNOLL_HARDEN cost, in instructions and bytes'
 	@echo 'make bench-cpus throughput with many processors, and the longest holding of the lock'
 	@echo 'make format     lay out the sources with clang-format'
