@@ -135,8 +135,8 @@ void knoll_leaks_begin(struct knoll_leaks *leaks, const struct knoll_heap *heap,
 
 /* Goes on with the search, by `budget` steps at most, at least one; returns an enum knoll_leaks_state. A step looks at
  * one word of a root or a block, at one unit, or at one slab with its 64 blocks. At the end the visitor gets each leak
- * as a KNOLL_ITEM_BLOCK; if it does not return 0 the search is over. At rung 2 (KNOLL_HARDEN) the item is the whole
- * block, guards included, so it starts where the front part does; and what is in quarantine is a leak.
+ * as a KNOLL_ITEM_BLOCK; if it does not return 0 the search is over. At rung 2 (KNOLL_HARDEN) the item is as knoll_walk
+ * shows it, and a block's guards neither refer to anything nor are referred to.
  *
  * A change of the heap between two slices is noticed. A reference that is moved by the program between them, from where
  * it has yet to be seen to where it has not, is not: so nothing that may move references should run between the slices;

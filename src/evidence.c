@@ -32,8 +32,9 @@ bool knoll_guarded_find(const struct knoll_heap *heap, const void *address, bool
     const struct guard_front *front = guard_front_of(user);
     if (!knoll_guard_is_sealed(heap, user) || ((front->notes & GUARD_WAITS) != 0) != waits)
         return false;
-    unsigned char *start = user - guard_distance(guard_log2(front));
-    if (!knoll_block_find(heap, start, &block))
+    size_t distance = guard_distance(guard_log2(front));
+    unsigned char *start = user - distance;
+    if (!knoll_block_find(heap, start, &block) || block.size - CANARY_LEAST < distance + front->size)
         return false;
     describe(guarded, &block, start, user);
     return true;

@@ -2,9 +2,10 @@
  *
  * A canary must tell apart what was written there from everything that a stray write may leave. So each depends on a
  * secret of the heap and on the address: a copy of another block's does not pass, nor does what lay there before. The
- * front part's is a word that mixes in its other words, each step a bijection, so that no change of one of them alone
- * passes. The one at the end is a word that is repeated; its bytes are even and have the highest bit set: neither a
- * zero that ends a text, nor ASCII, nor 0xFF passes, whatever the secret.
+ * front part's mixes in its other words, each step a bijection, so that no change of one of them alone passes; but on
+ * 64 bits half of it is left out, to make room for the block's number, and one of 2^32 does. The one at the end is a
+ * word that is repeated; its bytes are even and have the highest bit set: neither a zero that ends a text, nor ASCII,
+ * nor 0xFF passes, whatever the secret.
  *
  * SPDX-License-Identifier: MIT */
 #include "knoll_config.h"
@@ -28,11 +29,12 @@ uintptr_t knoll_guard_secret(const struct knoll_heap *heap, const void *start)
     return mix(mix(MULTIPLIER, (uintptr_t)heap), (uintptr_t)start);
 }
 
-static uintptr_t seal_of(const struct knoll_heap *heap, const unsigned char *user)
+static uint32_t seal_of(const struct knoll_heap *heap, const unsigned char *user)
 {
     const struct guard_front *front = guard_front_of(user);
     uintptr_t state = mix(mix(heap->secret, (uintptr_t)user), front->size);
-    return mix(mix(state, front->caller), front->notes);
+    state = mix(mix(state, front->caller), front->notes);
+    return (uint32_t)mix(state, guard_number(front));
 }
 
 void knoll_guard_seal(const struct knoll_heap *heap, unsigned char *user)

@@ -4,8 +4,8 @@
  *     | fill, if the alignment asks for it | front part | the caller's bytes | canary ...    |
  *                                                       ^ the address that the caller knows
  *
- * The front part is four words. The canary begins at the byte after the last that was asked for, has eight bytes at
- * least, and goes on to the block's end.
+ * The front part has the size of four words. The canary begins at the byte after the last that was asked for, has eight
+ * bytes at least, and goes on to the block's end.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_GUARDS_H
@@ -21,7 +21,10 @@ struct guard_front {
     uintptr_t size;   /* that was asked for */
     uintptr_t caller; /* who asked */
     uintptr_t notes;  /* the caller's tag, GUARD_WAITS, and the log2 of the alignment */
-    uintptr_t canary; /* of the three before, the address and the heap's secret */
+#if UINTPTR_MAX > UINT32_MAX
+    uint32_t number; /* of blocks handed out before; for this there is no room on 32 bits */
+#endif
+    uint32_t canary; /* of all before, the address and the heap's secret */
 };
 
 #define GUARD_FRONT      sizeof(struct guard_front)
@@ -46,6 +49,45 @@ static inline unsigned guard_log2(const struct guard_front *front)
 {
     return (unsigned)(front->notes & GUARD_LOG2_MASK);
 }
+
+/* The number of the block in the order in which blocks were handed out; and how many were since, modulo 2^32. */
+#if UINTPTR_MAX > UINT32_MAX
+
+static inline void guard_set_number(const struct knoll_heap *heap, struct guard_front *front)
+{
+    front->number = (uint32_t)heap->allocations;
+}
+
+static inline uint32_t guard_number(const struct guard_front *front)
+{
+    return front->number;
+}
+
+static inline uint32_t guard_age(const struct knoll_heap *heap, const struct guard_front *front)
+{
+    return (uint32_t)heap->allocations - front->number;
+}
+
+#else
+
+static inline void guard_set_number(const struct knoll_heap *heap, struct guard_front *front)
+{
+    (void)heap, (void)front;
+}
+
+static inline uint32_t guard_number(const struct guard_front *front)
+{
+    (void)front;
+    return 0;
+}
+
+static inline uint32_t guard_age(const struct knoll_heap *heap, const struct guard_front *front)
+{
+    (void)heap, (void)front;
+    return 0;
+}
+
+#endif
 
 /* Writes the front part of the block that callers know by this address, after its size, caller and notes were set; and
  * whether they are as they were written. */

@@ -80,8 +80,19 @@ static size_t whole_size(unsigned log2, size_t size)
     return size > SIZE_MAX - guards ? SIZE_MAX : size + guards;
 }
 
+/* Describes the block that was taken for this request; false if the tables, which must be broken, say that it is none,
+ * or one that cannot serve. */
+static bool describe_taken(const struct knoll_heap *heap, unsigned log2, size_t whole, struct guarded *guarded)
+{
+    if (!knoll_block_find(heap, guarded->start, &guarded->block) || guarded->block.size < whole)
+        return false;
+    guarded->end = guarded->start + guarded->block.size;
+    guarded->user = guarded->start + guard_distance(log2);
+    return ((uintptr_t)guarded->start & (((uintptr_t)1 << log2) - 1)) == 0;
+}
+
 /* Takes a block, all of which holds the fill, emptying the quarantine as far as it takes; false if memory does not
- * suffice. */
+ * suffice, or if what was taken is no block: then the tables are broken, which is reported, and it is left alone. */
 static bool take_filled(struct knoll_heap *heap, unsigned log2, size_t whole, uintptr_t caller, struct guarded *guarded)
 {
     for (;;) { /* a round for each block in quarantine and, where fill is broken, one for each free block */
@@ -92,9 +103,10 @@ static bool take_filled(struct knoll_heap *heap, unsigned log2, size_t whole, ui
                 return false;
             continue;
         }
-        knoll_block_find(heap, guarded->start, &guarded->block);
-        guarded->end = guarded->start + guarded->block.size;
-        guarded->user = guarded->start + guard_distance(log2);
+        if (!describe_taken(heap, log2, whole, guarded)) {
+            knoll_evidence_of_address(heap, guarded->start, caller);
+            return false;
+        }
         const unsigned char *broken = knoll_fill_broken(guarded->start, guarded->end);
         if (broken == NULL)
             return true;
@@ -119,6 +131,7 @@ static void write_guards(const struct knoll_heap *heap, const struct guarded *gu
     front->size = size;
     front->caller = caller;
     front->notes = heap->tag << GUARD_TAG_SHIFT | log2;
+    guard_set_number(heap, front);
     knoll_guard_seal(heap, guarded->user);
     knoll_guard_close(heap, guarded->user, guarded->end);
 }
@@ -246,20 +259,23 @@ static bool resize_run(struct knoll_heap *heap, struct guarded *guarded, size_t 
     uint32_t number = guarded->block.place.number;
     size_t size = length << KNOLL_UNIT_SHIFT;
     unsigned char *end = guarded->start + size;
+    const unsigned char *broken;
     if (size < guarded->block.size)
         knoll_fill(end, guarded->end);
-    if (!knoll_large_resize(heap, number, (uint32_t)length))
-        return false;
-    if (size < guarded->block.size) {
-        heap->headroom += guarded->block.size - size;
-    } else {
-        account_used(heap, size - guarded->block.size);
-        const unsigned char *broken = knoll_fill_broken(guarded->end, end);
-        if (broken != NULL) {
+    do { /* at most two rounds: after the first the fill is right */
+        if (!knoll_large_resize(heap, number, (uint32_t)length))
+            return false;
+        broken = size > guarded->block.size ? knoll_fill_broken(guarded->end, end) : NULL;
+        if (broken != NULL) { /* the heap is made as it was when this is reported */
+            knoll_large_resize(heap, number, (uint32_t)(guarded->block.size >> KNOLL_UNIT_SHIFT));
             knoll_evidence(heap, KNOLL_FAULT_WRITE_AFTER_FREE, broken, caller, NULL, broken, NULL);
             knoll_fill(guarded->end, end);
         }
-    }
+    } while (broken != NULL);
+    if (size < guarded->block.size)
+        heap->headroom += guarded->block.size - size;
+    else
+        account_used(heap, size - guarded->block.size);
     guarded->block.size = size;
     guarded->end = end;
     return true;

@@ -74,7 +74,7 @@ struct walk {
 static int visit(const struct walk *walk, enum knoll_item_kind kind, const unsigned char *start, size_t size,
                  size_t block_size, size_t blocks)
 {
-    struct knoll_item item = {kind, start, size, block_size, blocks};
+    struct knoll_item item = {.kind = kind, .start = start, .size = size, .block_size = block_size, .blocks = blocks};
     return walk->visitor(walk->context, &item);
 }
 

@@ -10,8 +10,12 @@
  * the runs are gone through for it, round and round until nothing is pending. So nothing recurses, a list of any length
  * takes one place on the stack, and the memory needed has a bound.
  *
+ * At rung 2 what is looked through and shown of a block is what its caller got (callers.h). An address in its front
+ * part is no reference, or magazines, which know whole blocks, would keep some; and what is in quarantine is not held.
+ *
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
+#include "callers.h"
 #include "knoll_live.h"
 #include "moment.h"
 
@@ -43,6 +47,13 @@ static void set_mark_word(uint32_t *marks, uint64_t word)
 
 /* ---- Reaching ---- */
 
+/* Whether this address in a block is one that its caller may have. */
+static bool is_callers(const struct knoll_leaks *leaks, const unsigned char *start, size_t size, const void *address)
+{
+    struct knoll_item item;
+    return KNOLL_HARDEN < 2 || (knoll_callers_block(leaks->heap, start, size, &item) && address >= item.start);
+}
+
 static void remember(struct knoll_leaks *leaks, const unsigned char *block)
 {
     if (leaks->stacked < KNOLL_LEAKS_STACK)
@@ -59,12 +70,13 @@ static void reach_in_slab(struct knoll_leaks *leaks, const struct knoll_region *
     if (index >= place->shape->capacity || (slab_word(place->slab) >> index & 1) != 0)
         return;
     uint32_t *marks = marks_of(leaks, region, place->number & INDEX_MASK);
-    if ((mark_word(marks) >> index & 1) != 0)
+    const unsigned char *start = (const unsigned char *)address - within + (size_t)index * place->shape->size;
+    if ((mark_word(marks) >> index & 1) != 0 || !is_callers(leaks, start, place->shape->size, address))
         return;
     set_mark_word(marks, mark_word(marks) | bit(index));
     if (leaks->stacked == KNOLL_LEAKS_STACK)
         set_mark_word(marks + 2, mark_word(marks + 2) | bit(index));
-    remember(leaks, (const unsigned char *)address - within + (size_t)index * place->shape->size);
+    remember(leaks, start);
 }
 
 /* Marks the block, if any is, in which this address lies. */
@@ -81,12 +93,14 @@ static void reach(struct knoll_leaks *leaks, const void *address)
         reach_in_slab(leaks, region, &place, address);
         return;
     }
-    uint32_t start = *marks_of(leaks, region, index) & MARK_START;
-    uint32_t *mark = marks_of(leaks, region, start);
-    if (start == 0 || (*mark & MARK_REACHED) != 0)
+    uint32_t first = *marks_of(leaks, region, index) & MARK_START;
+    uint32_t *mark = marks_of(leaks, region, first);
+    const unsigned char *start = region_base(region) + ((size_t)first << KNOLL_UNIT_SHIFT);
+    if (first == 0 || (*mark & MARK_REACHED) != 0 ||
+        !is_callers(leaks, start, (size_t)run_length(region, first) << KNOLL_UNIT_SHIFT, address))
         return;
     *mark |= MARK_REACHED | (leaks->stacked == KNOLL_LEAKS_STACK ? MARK_PENDING : 0);
-    remember(leaks, region_base(region) + ((size_t)start << KNOLL_UNIT_SHIFT));
+    remember(leaks, start);
 }
 
 static void look_through(struct knoll_leaks *leaks, const void *start, size_t size)
@@ -95,6 +109,13 @@ static void look_through(struct knoll_leaks *leaks, const void *start, size_t si
     size_t skipped = first - (uintptr_t)start;
     leaks->next = (const unsigned char *)first;
     leaks->end = leaks->next + (size < skipped ? 0 : (size - skipped) & ~(sizeof(any_word) - 1));
+}
+
+static void look_through_block(struct knoll_leaks *leaks, const unsigned char *start, size_t size)
+{
+    struct knoll_item item;
+    if (knoll_callers_block(leaks->heap, start, size, &item)) /* which what was reached is */
+        look_through(leaks, item.start, item.size);
 }
 
 /* Looks at the words from leaks->next to leaks->end as far as the budget allows. */
@@ -186,11 +207,11 @@ static void take_pending(struct knoll_leaks *leaks)
         unsigned index = bits_lowest(mark_word(marks + 2));
         set_mark_word(marks + 2, mark_word(marks + 2) & ~bit(index));
         leaks->pending--;
-        look_through(leaks, start + (size_t)index * shape->size, shape->size);
+        look_through_block(leaks, start + (size_t)index * shape->size, shape->size);
     } else if (kind == RUN_LARGE && (*marks & MARK_PENDING) != 0) {
         *marks &= ~MARK_PENDING;
         leaks->pending--;
-        look_through(leaks, start, (size_t)run_length(region, leaks->unit) << KNOLL_UNIT_SHIFT);
+        look_through_block(leaks, start, (size_t)run_length(region, leaks->unit) << KNOLL_UNIT_SHIFT);
     } else {
         leaks->unit += run_length(region, leaks->unit);
     }
@@ -204,7 +225,7 @@ static void look_at_blocks(struct knoll_leaks *leaks)
         const unsigned char *address = leaks->stack[--leaks->stacked];
         /* not covered: what was reached is held until the heap changes, and then the search ends */
         if (knoll_block_find(leaks->heap, address, &block))
-            look_through(leaks, address, block.size);
+            look_through_block(leaks, address, block.size);
     } else if (leaks->pending != 0) {
         take_pending(leaks);
     } else {
@@ -216,8 +237,8 @@ static void look_at_blocks(struct knoll_leaks *leaks)
 
 static int visit_leak(const struct knoll_leaks *leaks, const unsigned char *start, size_t size)
 {
-    struct knoll_item item = {KNOLL_ITEM_BLOCK, start, size, size, 1};
-    return leaks->visitor(leaks->context, &item);
+    struct knoll_item item;
+    return knoll_callers_block(leaks->heap, start, size, &item) ? leaks->visitor(leaks->context, &item) : 0;
 }
 
 /* Visits the blocks of the run here that are held and were not reached. */

@@ -3,7 +3,7 @@
  * What is there suffices: every block handed out and every refusal is counted, and as long as neither count moves,
  * frees only lower the bytes that are used. A slab that is given back before a request is refused was the spare one.
  * What none of these shows is a large block that is made longer or shorter where it lies: that is counted, in a cell of
- * the tables that says nothing else.
+ * the tables that says nothing else. So is, at rung 2, what is freed into quarantine, where it is used still.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_MOMENT_H

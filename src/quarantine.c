@@ -30,6 +30,14 @@ static void give_back(struct knoll_heap *heap, unsigned char *start, const unsig
     PLAIN(free)(heap, start);
 }
 
+/* Takes the block of so many bytes that has waited longest out of the ring. */
+static void leave(struct knoll_heap *heap, size_t size)
+{
+    heap->quarantine_first = (heap->quarantine_first + 1) % KNOLL_QUARANTINE_BLOCKS;
+    heap->quarantine_count--;
+    heap->quarantined_bytes -= size;
+}
+
 bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
 {
     if (heap->quarantine_count == 0)
@@ -38,13 +46,17 @@ bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
     const struct knoll_quarantined waiting = *quarantine_at(heap, 0);
     guarded.user = waiting.block;
     guarded.start = knoll_block_around(heap, guarded.user, &guarded.block);
+    if (guarded.start == NULL || (size_t)(guarded.user - guarded.start) < GUARD_FRONT ||
+        (uintptr_t)guarded.user % 16 != 0) { /* the ring or the tables are broken: there is nothing to give back */
+        leave(heap, 0);
+        knoll_evidence_of_address(heap, guarded.user, caller);
+        return true;
+    }
     guarded.end = guarded.start + guarded.block.size;
     const unsigned char *broken = knoll_waiting_broken(heap, guarded.start, guarded.end, guarded.user);
     if (broken != NULL)
         knoll_evidence(heap, KNOLL_FAULT_WRITE_AFTER_FREE, broken, caller, &guarded, broken, &waiting.freed);
-    heap->quarantine_first = (heap->quarantine_first + 1) % KNOLL_QUARANTINE_BLOCKS;
-    heap->quarantine_count--;
-    heap->quarantined_bytes -= guarded.block.size;
+    leave(heap, guarded.block.size);
     give_back(heap, guarded.start, guarded.end);
     return true;
 }
@@ -61,6 +73,7 @@ void knoll_quarantine_put(struct knoll_heap *heap, const struct guarded *guarded
     uint32_t place = (heap->quarantine_first + heap->quarantine_count) % KNOLL_QUARANTINE_BLOCKS;
     heap->quarantine[place] = (struct knoll_quarantined){guarded->user, freed};
     heap->quarantine_count++;
+    count_resize(heap); /* which tells that the heap has changed: see moment.h */
     heap->quarantined_bytes += size;
     guard_front_of(guarded->user)->notes |= GUARD_WAITS;
     knoll_guard_seal(heap, guarded->user);

@@ -7,6 +7,7 @@
 
 #if KNOLL_HARDEN >= 2
 
+#include "callers.h"
 #include "plain.h"
 #include "quarantine.h"
 
@@ -18,7 +19,7 @@ const char *knoll_invariant(int number)
     static const char texts[][80] = {
         "each block that a caller holds has its front part and its canary",
         "free memory, and what is in quarantine, holds the fill",
-        "the blocks in quarantine are counted",
+        "the quarantine has the blocks that say so, and counts them",
     };
     return number >= GUARDS && number <= QUARANTINE ? texts[number - GUARDS] : PLAIN(invariant)(number);
 }
@@ -29,8 +30,9 @@ struct sweep {
     const struct knoll_heap *heap;
     unsigned char *next; /* before it all is verified */
     unsigned char *region_end;
-    uint32_t waiting;
+    uint32_t waiting; /* blocks in quarantine */
     size_t waiting_bytes;
+    uintptr_t waiting_addresses; /* their sum */
 };
 
 /* A block of the plain walk: its guards if it is held, else what it was filled with. Returns the invariant that is
@@ -50,6 +52,7 @@ static int sweep_block(struct sweep *sweep, const struct knoll_item *item)
         return knoll_guarded_broken(sweep->heap, &guarded, &fault) == NULL ? 0 : GUARDS;
     sweep->waiting++;
     sweep->waiting_bytes += item->block_size;
+    sweep->waiting_addresses += (uintptr_t)guarded.user;
     return knoll_waiting_broken(sweep->heap, start, sweep->next, guarded.user) == NULL ? 0 : FILL;
 }
 
@@ -70,15 +73,27 @@ static int sweep_item(void *context, const struct knoll_item *item)
     return 0; /* what is free is verified when the next block or region comes */
 }
 
+/* Whether the ring has the blocks that wait: as many, and at places that add up to the same. */
+static bool ring_agrees(const struct knoll_heap *heap, const struct sweep *sweep)
+{
+    uintptr_t addresses = 0;
+    if (sweep->waiting != heap->quarantine_count || sweep->waiting > KNOLL_QUARANTINE_BLOCKS ||
+        sweep->waiting_bytes != heap->quarantined_bytes || heap->quarantine_first >= KNOLL_QUARANTINE_BLOCKS)
+        return false;
+    for (uint32_t i = 0; i < heap->quarantine_count; i++) /* at most KNOLL_QUARANTINE_BLOCKS rounds */
+        addresses += (uintptr_t)quarantine_at(heap, i)->block;
+    return addresses == sweep->waiting_addresses;
+}
+
 int knoll_check(const struct knoll_heap *heap)
 {
-    struct sweep sweep = {heap, NULL, NULL, 0, 0};
+    struct sweep sweep = {heap, NULL, NULL, 0, 0, 0};
     int broken = PLAIN(check)(heap);
     if (broken == 0)
         broken = PLAIN(walk)(heap, sweep_item, &sweep);
     if (broken == 0 && knoll_fill_broken(sweep.next, sweep.region_end) != NULL)
         broken = FILL;
-    if (broken == 0 && (sweep.waiting != heap->quarantine_count || sweep.waiting_bytes != heap->quarantined_bytes))
+    if (broken == 0 && !ring_agrees(heap, &sweep))
         broken = QUARANTINE;
     return broken;
 }
@@ -91,25 +106,32 @@ struct walk_of_callers {
     void *context;
 };
 
-/* Shows a block as its caller knows it. One whose front part is broken is shown where it most likely is, without
- * bytes. */
+bool knoll_callers_block(const struct knoll_heap *heap, const unsigned char *start, size_t size,
+                         struct knoll_item *item)
+{
+    struct guarded guarded;
+    struct block block = {.size = size};
+    *item =
+        (struct knoll_item){.kind = KNOLL_ITEM_BLOCK, .start = start + GUARD_FRONT, .block_size = size, .blocks = 1};
+    if (!knoll_guarded_at(heap, &block, (unsigned char *)(uintptr_t)start, &guarded))
+        return true;
+    const struct guard_front *front = guard_front_of(guarded.user);
+    item->start = guarded.user;
+    item->size = front->size;
+    item->allocated = (struct knoll_origin){front->caller, front->notes >> GUARD_TAG_SHIFT};
+    item->age = guard_age(heap, front);
+    return (front->notes & GUARD_WAITS) == 0;
+}
+
+/* Shows a block as its caller knows it. */
 static int show_item(void *context, const struct knoll_item *item)
 {
     const struct walk_of_callers *walk = context;
     if (item->kind != KNOLL_ITEM_BLOCK)
         return walk->visitor(walk->context, item);
-    struct guarded guarded;
-    struct block block = {.size = item->block_size};
-    unsigned char *start = (unsigned char *)(uintptr_t)item->start;
-    struct knoll_item shown = {KNOLL_ITEM_BLOCK, start + GUARD_FRONT, 0, item->block_size, 1};
-    if (knoll_guarded_at(walk->heap, &block, start, &guarded)) {
-        const struct guard_front *front = guard_front_of(guarded.user);
-        if ((front->notes & GUARD_WAITS) != 0)
-            return 0;
-        shown.start = guarded.user;
-        shown.size = front->size;
-    }
-    return walk->visitor(walk->context, &shown);
+    struct knoll_item shown;
+    bool is_held = knoll_callers_block(walk->heap, item->start, item->size, &shown);
+    return is_held ? walk->visitor(walk->context, &shown) : 0;
 }
 
 int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context)

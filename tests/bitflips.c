@@ -1,5 +1,6 @@
-/* What becomes of a heap in whose tables one bit has flipped, for every bit of many heaps. A program by itself, for a
- * system with signals: tools/bitflips runs it. usage: bitflips STATES SEED
+/* What becomes of a heap in whose tables, or whose struct knoll_heap, one bit has flipped, for every bit of the tables
+ * of many heaps. A program by itself, for a system with signals: tools/bitflips runs it at each rung of hardening.
+ * usage: bitflips STATES SEED EVERY
  *
  * Each state is a heap after a random history. Each bit of its tables is flipped, alone. If knoll_check sees it, that
  * is noted. Then, as if nobody had called knoll_check, the heap is used on: blocks are allocated and freed, until
@@ -11,7 +12,9 @@
  * the history ends as that of the sound heap does.
  *
  * The first of these counts. A flip is detected if knoll_check sees it or a fault comes first; it escapes if not, and
- * harm or a crash comes first. Prints a line of comma-separated values for each kind of cell.
+ * harm or a crash comes first. The heap is used on after one of EVERY flips, in each state others, for where that takes
+ * long; so it is with bits that nothing reads, and of those of the struct one of STRUCT_EVERY is flipped. Not flipped
+ * are the pointers to regions and to the handler. Prints a line of comma-separated values for each kind of cell.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -28,11 +31,17 @@
 
 #define SLOTS      48
 #define STEPS      96 /* of the history after the flip */
-#define PATIENCE   50 /* milliseconds of processor time, after which a call counts as one that never returns */
+#define PATIENCE   20 /* milliseconds of processor time, after which what goes on counts as never returning */
 #define LARGEST    KIB(160)
 #define TABLES_MAX KIB(4)
 
-enum outcome { NOTHING, REFUSAL, FAULT, HARM, CRASH, OUTCOMES };
+#define STRUCT_EVERY (IS_BYTE_EXACT ? 128 : 16)
+
+/* What a block has before and after a caller's bytes. */
+#define BEFORE (IS_BYTE_EXACT ? 4 * sizeof(void *) : 0)
+#define AFTER  (OVERHEAD - BEFORE)
+
+enum outcome { NOTHING, REFUSAL, FAULT, HARM, CRASH, NOT_USED_ON, OUTCOMES };
 
 enum cell_use {
     HEADER,
@@ -50,13 +59,33 @@ enum cell_use {
     INSIDE,
     LISTS,
     SLACK,
+    HEAP_NUMBERS,
+    HEAP_MAGAZINES,
+    HEAP_QUARANTINE,
+    NOT_FLIPPED,
     CELL_USES
 };
 
 static const char uses[CELL_USES][32] = {
-    "region header",        "shapes of units", "free run: kind and next", "free run: prev",      "free run: length",
-    "free run: last",       "large run: kind", "large run: length",       "slab: kind and next", "slab: word",
-    "slab: prev and notes", "slab: notes",     "inside of runs",          "lists of free runs",  "unused",
+    "region header",
+    "shapes of units",
+    "free run: kind and next",
+    "free run: prev",
+    "free run: length",
+    "free run: last",
+    "large run: kind",
+    "large run: length",
+    "slab: kind and next",
+    "slab: word",
+    "slab: prev and notes",
+    "slab: notes",
+    "inside of runs",
+    "lists of free runs",
+    "unused",
+    "struct: numbers",
+    "struct: magazines",
+    "struct: quarantine",
+    "",
 };
 
 struct slot {
@@ -72,8 +101,7 @@ struct history {
 };
 
 static struct history now, sound;
-static unsigned char tables_saved[TABLES_MAX];
-static unsigned char tables_damaged[TABLES_MAX];
+static unsigned char saved[LARGEST]; /* of the sound heap: its tables and, where it writes to them, its blocks */
 static unsigned char *base;
 static size_t size, tables;
 static volatile unsigned faults;
@@ -81,6 +109,7 @@ static volatile unsigned refused_by_sound;
 static sigjmp_buf rescue;
 static unsigned long tally[CELL_USES][2][OUTCOMES]; /* by use, whether knoll_check sees it, and what comes first */
 static unsigned char use_of[TABLES_MAX];
+static unsigned char use_in_struct[sizeof(struct knoll_heap)];
 
 static void note_fault(struct knoll_heap *heap, enum knoll_fault fault, const void *address)
 {
@@ -93,20 +122,30 @@ static void on_signal(int number)
     siglongjmp(rescue, number);
 }
 
-static void set_timer(long milliseconds)
+/* What is watched begins with watch() and ends with watched = 0. A tick that finds the same going on as the one before
+ * ends it. So nothing is asked of the system for each flip. */
+static volatile unsigned long watched, watched_at_tick, watches;
+
+static void watch(void)
 {
-    struct itimerval timer = {{0, 0}, {0, milliseconds * 1000}};
-    setitimer(ITIMER_VIRTUAL, &timer, NULL);
+    watched = ++watches;
+}
+
+static void on_tick(int number)
+{
+    if (watched != 0 && watched == watched_at_tick)
+        siglongjmp(rescue, number);
+    watched_at_tick = watched;
 }
 
 static bool overlaps_another(const struct slot *slot)
 {
-    if (slot->block < base + tables || slot->size > size || slot->block > base + size - slot->size)
+    if (slot->block < base + tables + BEFORE || slot->size > size || slot->block > base + size - slot->size - AFTER)
         return true;
     for (size_t i = 0; i < SLOTS; i++) {
         const struct slot *other = &now.slot[i];
-        if (other != slot && other->block != NULL && slot->block < other->block + other->size &&
-            other->block < slot->block + slot->size)
+        if (other != slot && other->block != NULL && slot->block < other->block + other->size + OVERHEAD &&
+            other->block < slot->block + slot->size + OVERHEAD)
             return true;
     }
     return false;
@@ -125,11 +164,17 @@ static enum outcome step(void)
     }
     slot->size = wanted;
     slot->block = knoll_malloc(&now.heap, wanted);
+    if (faults != 0)
+        return FAULT;
     if (slot->block == NULL) {
         now.refused++;
         return NOTHING;
     }
-    return overlaps_another(slot) ? HARM : NOTHING;
+    if (overlaps_another(slot))
+        return HARM;
+    if (IS_BYTE_EXACT) /* which would find that it holds the fill, as if it were free */
+        memset(slot->block, 0x3C, wanted);
+    return NOTHING;
 }
 
 /* Uses the heap on until something happens. */
@@ -137,9 +182,11 @@ static enum outcome use_on(void)
 {
     volatile enum outcome outcome = NOTHING;
     faults = 0;
-    if (sigsetjmp(rescue, 1) != 0)
+    if (sigsetjmp(rescue, 0) != 0) {
+        watched = 0;
         return CRASH;
-    set_timer(PATIENCE);
+    }
+    watch();
     for (unsigned i = 0; i < STEPS && outcome == NOTHING; i++)
         outcome = step();
     for (unsigned i = 0; i < SLOTS && outcome == NOTHING; i++) {
@@ -147,7 +194,7 @@ static enum outcome use_on(void)
         now.slot[i].block = NULL;
         outcome = faults != 0 ? FAULT : NOTHING;
     }
-    set_timer(0);
+    watched = 0;
     return outcome == NOTHING && now.refused > refused_by_sound ? REFUSAL : outcome;
 }
 
@@ -225,65 +272,107 @@ static void set_uses(void)
     }
 }
 
+/* ---- What each byte of the struct is for ---- */
+
+#define SET_MEMBER(member, use) memset(use_in_struct + offsetof(struct knoll_heap, member), use, sizeof now.heap.member)
+
+static void set_uses_in_struct(void)
+{
+    memset(use_in_struct, HEAP_NUMBERS, sizeof use_in_struct);
+    SET_MEMBER(region, NOT_FLIPPED);
+    SET_MEMBER(fault_handler, NOT_FLIPPED);
+#if KNOLL_MAGAZINE > 0
+    SET_MEMBER(hints, HEAP_MAGAZINES);
+    SET_MEMBER(magazine, HEAP_MAGAZINES);
+#endif
+#if IS_BYTE_EXACT
+    SET_MEMBER(quarantined_bytes, HEAP_QUARANTINE);
+    SET_MEMBER(quarantine_first, HEAP_QUARANTINE);
+    SET_MEMBER(quarantine_count, HEAP_QUARANTINE);
+    SET_MEMBER(quarantine, HEAP_QUARANTINE);
+#endif
+}
+
 /* ---- Flipping ---- */
 
 static bool check_sees(void)
 {
-    if (sigsetjmp(rescue, 1) != 0)
+    if (sigsetjmp(rescue, 0) != 0)
         abort(); /* knoll_check must never crash, nor run on */
-    set_timer(PATIENCE * 10);
+    watch();
     bool seen = knoll_check(&now.heap) != 0;
-    set_timer(0);
+    watched = 0;
     return seen;
 }
 
-static void flip_every_bit(void)
+static size_t bytes_kept(void)
+{
+    return IS_BYTE_EXACT ? size : tables;
+}
+
+/* Flips one bit in the sound heap, and sees what becomes of it. */
+static void flip(unsigned char *byte, unsigned bit, enum cell_use use, bool is_used_on)
+{
+    now = sound;
+    memcpy(base, saved, bytes_kept());
+    *byte ^= (unsigned char)(1u << bit);
+    bool seen = (use != SLACK || is_used_on) && check_sees();
+    enum outcome outcome = NOT_USED_ON;
+    if (is_used_on) /* bits of no meaning are not */
+        outcome = use == SLACK ? NOTHING : use_on();
+    tally[use][seen][outcome]++;
+}
+
+static void flip_every_bit(size_t state, size_t every)
 {
     set_uses();
     sound = now;
-    memcpy(tables_saved, base, tables);
+    memcpy(saved, base, bytes_kept());
     refused_by_sound = SLOTS + STEPS;
     if (check_sees() || use_on() != NOTHING)
         abort();
     refused_by_sound = now.refused;
-    for (size_t bit = 0; bit < 8 * tables; bit++) {
-        memcpy(tables_damaged, tables_saved, tables);
-        tables_damaged[bit / 8] ^= (unsigned char)(1u << bit % 8);
-        now = sound;
-        memcpy(base, tables_damaged, tables);
-        bool seen = check_sees();
-        enum cell_use use = use_of[bit / 8];
-        if (use == SLACK) {
-            tally[use][seen][NOTHING]++; /* nothing reads it: bits of no meaning are not used on */
-            continue;
-        }
-        tally[use][seen][use_on()]++;
-    }
-    now = sound;
-    memcpy(base, tables_saved, tables);
+    for (size_t bit = 0; bit < 8 * tables; bit++)
+        flip(&base[bit / 8], bit % 8, (enum cell_use)use_of[bit / 8], bit % every == state % every);
+    unsigned char *heap = (unsigned char *)&now.heap;
+    for (size_t bit = state % STRUCT_EVERY; bit < 8 * sizeof now.heap; bit += STRUCT_EVERY)
+        if (use_in_struct[bit / 8] != NOT_FLIPPED)
+            flip(&heap[bit / 8], bit % 8, (enum cell_use)use_in_struct[bit / 8], true);
+}
+
+/* Signals end what goes on, and are not held back afterwards: nothing returns from their handlers. */
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    static const struct itimerval tick = {{0, PATIENCE * 1000}, {0, PATIENCE * 1000}};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &action, NULL);
+    action.sa_handler = on_tick;
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &tick, NULL);
 }
 
 int main(int count, char **arguments)
 {
-    struct sigaction action = {.sa_handler = on_signal};
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGVTALRM};
-    if (count != 3) {
-        fputs("usage: bitflips STATES SEED\n", stderr);
+    if (count != 4) {
+        fputs("usage: bitflips STATES SEED EVERY\n", stderr);
         return 2;
     }
     arena_open();
     base = arena_at(MIB(1), 0) + MIB(8); /* with room before and behind, for what a broken link writes to */
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaction(signals[i], &action, NULL);
+    catch_signals();
     long states = strtol(arguments[1], NULL, 10);
     uint32_t seed = (uint32_t)strtoul(arguments[2], NULL, 10);
+    size_t every = strtoul(arguments[3], NULL, 10);
+    set_uses_in_struct();
     for (long i = 0; i < states; i++) {
         make_state(seed + (uint32_t)i);
-        flip_every_bit();
+        flip_every_bit((size_t)i, every);
         if ((i + 1) % 100 == 0)
-            fprintf(stderr, "%s: %ld of %ld heaps\n", knoll_profile(), i + 1, states);
+            fprintf(stderr, "%s rung %d: %ld of %ld heaps\n", knoll_profile(), KNOLL_HARDEN, i + 1, states);
     }
-    for (size_t use = 0; use < CELL_USES; use++) {
+    for (size_t use = 0; use < NOT_FLIPPED; use++) {
         printf("%s", uses[use]);
         for (size_t seen = 0; seen < 2; seen++)
             for (size_t i = 0; i < OUTCOMES; i++)

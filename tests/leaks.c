@@ -245,6 +245,99 @@ static void pending_blocks_before_others(void **state)
     expect_what_is_not_reached();
 }
 
+/* What lies round a block refers to nothing and is no reference to it; what waits to be used again is not held. */
+static void guards_are_no_part_of_blocks(void **state)
+{
+    (void)state;
+    if (!IS_BYTE_EXACT)
+        return;
+    for (size_t size = 0; size < 9000; size = 3 * size + 7) {
+        make();
+        knoll_set_tag(&heap, (uintptr_t)arena + MIB(1)); /* no front part of another has a reference by it */
+        for (unsigned i = 0; i < 3; i++)
+            add_node(i, size + sizeof(uintptr_t));
+        knoll_set_tag(&heap, (uintptr_t)nodes[1].block >> 8);
+        add_node(3, 100);
+        roots[0][0] = (uintptr_t)nodes[0].block - 1; /* in the front part */
+        roots[0][1] = (uintptr_t)nodes[0].block - 4 * sizeof(void *);
+        roots[0][2] = (uintptr_t)nodes[2].block;
+        roots[0][3] = (uintptr_t)nodes[3].block + 99;
+        nodes[2].is_reached = nodes[3].is_reached = true;
+        expect_what_is_not_reached();
+        knoll_free(&heap, nodes[2].block);
+        nodes[2].block = NULL;
+        nodes[1].block[0] = (uintptr_t)nodes[0].block;
+        roots[0][0] = (uintptr_t)nodes[1].block;
+        nodes[0].is_reached = nodes[1].is_reached = true;
+        expect_what_is_not_reached();
+    }
+}
+
+#if IS_BYTE_EXACT
+
+static struct knoll_item leaked[8];
+static size_t leaked_count;
+
+static int note_leak(void *context, const struct knoll_item *item)
+{
+    (void)context;
+    if (item->kind == KNOLL_ITEM_BLOCK)
+        leaked[leaked_count++] = *item;
+    return leaked_count == 8;
+}
+
+/* A leak, and a block that a walk shows, says for whom it was allocated, where, and before which others. */
+static void expect_origins(void *const *blocks, bool has_age)
+{
+    assert_int_equal(leaked_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        size_t which = 0;
+        while (blocks[which] != leaked[i].start)
+            assert_true(++which < 3);
+        assert_int_equal(leaked[i].size, 100 << 4 * which);
+        assert_true(leaked[i].block_size > leaked[i].size);
+        assert_int_equal(leaked[i].allocated.tag, 70 + which);
+        assert_true(leaked[i].allocated.caller != 0);
+        assert_int_equal(leaked[i].age, has_age ? 2 * (2 - which) + 1 : 0);
+    }
+}
+
+static void whose_leak_it_is(void **state)
+{
+    void *blocks[3];
+    bool has_age = sizeof(void *) > 4;
+    (void)state;
+    make();
+    for (size_t i = 0; i < 3; i++) {
+        knoll_set_tag(&heap, 70 + i);
+        blocks[i] = knoll_malloc(&heap, 100 << 4 * i);
+        knoll_free(&heap, knoll_malloc(&heap, 100));
+    }
+    leaked_count = 0;
+    knoll_leaks_begin(&leaks, &heap, marks, NULL, 0, note_leak, NULL);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    expect_origins(blocks, has_age);
+    leaked_count = 0;
+    assert_int_equal(knoll_walk(&heap, note_leak, NULL), 0);
+    expect_origins(blocks, has_age);
+    knoll_set_tag(&heap, 71); /* who resizes a block is whom it is for from then on */
+    assert_ptr_equal(knoll_realloc(&heap, blocks[2], 25000), blocks[2]);
+    leaked_count = 0;
+    assert_int_equal(knoll_walk(&heap, note_leak, NULL), 0);
+    for (size_t i = 0; i < 3; i++)
+        if (leaked[i].start == blocks[2])
+            assert_true(leaked[i].allocated.tag == 71 && leaked[i].age == 0 && leaked[i].size == 25000);
+}
+
+#else
+
+static void whose_leak_it_is(void **state)
+{
+    (void)state;
+}
+
+#endif
+
 static void nothing_to_search(void **state)
 {
     static const struct knoll_range tiny = {(char *)roots[0] + 1, 1}; /* too short for a word */
@@ -277,6 +370,10 @@ static void a_change_is_noticed(void **state)
     assert_int_equal(found.count, 0);
     assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
     assert_int_equal(found.count, 1);
+    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    assert_int_equal(knoll_leaks_slice(&leaks, 5), KNOLL_LEAKS_GOING_ON);
+    knoll_free(&heap, nodes[0].block);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
     if (KNOLL_REGIONS_MAX < 3)
         return;
     knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
@@ -291,6 +388,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(references_to_nothing),
     cmocka_unit_test(references_behind_the_last_block),
     cmocka_unit_test(pending_blocks_before_others),
+    cmocka_unit_test(guards_are_no_part_of_blocks),
+    cmocka_unit_test(whose_leak_it_is),
     cmocka_unit_test(nothing_to_search),
     cmocka_unit_test(a_change_is_noticed),
 };

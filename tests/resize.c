@@ -300,6 +300,74 @@ static void a_run_grows_into_its_neighbour(void **state)
     assert_true(stayed > 50);
 }
 
+/* ---- Runs at random ---- */
+
+static size_t held[12]; /* bytes asked for, by the block's number */
+
+/* Resizes the block, or takes it if there is none; what becomes of it is added up by kind. */
+static void resize_run(unsigned i, size_t alignment, size_t size, size_t *grown, size_t *shrunk)
+{
+    unsigned char *before = blocks[i];
+    unsigned char *now =
+        before == NULL ? knoll_aligned_alloc(&heap, alignment, size) : knoll_realloc(&heap, before, size);
+    assert_int_equal(knoll_check(&heap), 0);
+    assert_true(now != NULL || before == NULL || size > held[i]);
+    if (now == NULL) {
+        assert_true(before == NULL || has_pattern(before, held[i], i));
+        return;
+    }
+    assert_true(has_pattern(now, lesser(size, held[i]), i));
+    *grown += now == before && size > held[i];
+    *shrunk += now == before && size < held[i];
+    blocks[i] = now;
+    held[i] = size;
+    write_pattern(now, size, i);
+}
+
+/* Where memory is now plenty, now short. What a run gains was free and what it gives back is: at rung 2 both must hold
+ * the fill, and a fault fails the test. */
+static void runs_at_random(void **state)
+{
+    struct random random = random_from(33);
+    size_t grown = 0, shrunk = 0;
+    (void)state;
+    make_heap(&heap, arena, KIB(512));
+    memset(blocks, 0, sizeof blocks);
+    memset(held, 0, sizeof held);
+    for (unsigned step = 0; step < KNOLL_TEST_STEPS / 5; step++) {
+        unsigned i = random_below(&random, step / 500 % 2 == 0 ? 3 : sizeof held / sizeof held[0]);
+        size_t alignment = random_below(&random, 8) == 0 ? (size_t)64 << random_below(&random, 9) : 1;
+        if (random_below(&random, 4) == 0)
+            knoll_drain(&heap);
+        if (random_below(&random, 16) != 0) {
+            resize_run(i, alignment, 1000 + random_below(&random, KIB(64)), &grown, &shrunk);
+        } else {
+            free_all(&heap, &blocks[i], 1);
+            held[i] = 0;
+        }
+    }
+    assert_true(grown > KNOLL_TEST_STEPS / 100 && shrunk > KNOLL_TEST_STEPS / 100);
+}
+
+/* What was written into the free neighbour is reported, and not shown. */
+static void a_run_grows_into_what_was_written(void **state)
+{
+    (void)state;
+    if (!IS_BYTE_EXACT)
+        return;
+    make_heap(&heap, arena, KIB(256));
+    unsigned char *run = knoll_realloc(&heap, knoll_malloc(&heap, 60000), 20000);
+    run[40000] = 1;
+    knoll_set_fault_handler(&heap, record_fault);
+    last_fault.count = 0;
+    assert_ptr_equal(knoll_realloc(&heap, run, 60000), run);
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(last_fault.fault, KNOLL_FAULT_WRITE_AFTER_FREE);
+    assert_int_equal(last_fault.broken, 17); /* and nothing else, while that was reported */
+    assert_int_equal(knoll_check(&heap), 0);
+    assert_true(run[40000] != 1);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(realloc_of_null_is_malloc),
     cmocka_unit_test(from_every_size_to_every_other),
@@ -311,6 +379,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_that_could_not_move),
     cmocka_unit_test(the_same_size_never_fails),
     cmocka_unit_test(a_run_grows_into_its_neighbour),
+    cmocka_unit_test(runs_at_random),
+    cmocka_unit_test(a_run_grows_into_what_was_written),
 };
 
 CHECK_MAIN(tests)

@@ -1,0 +1,69 @@
+/* Damage to the quarantine, at rung 2: knoll_check sees every bit of it that matters, and a block that cannot be one is
+ * reported when it leaves, and not touched.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "check.h"
+#include "support.h"
+
+#define WAITING 12u
+
+static struct knoll_heap heap;
+
+static void make_waiting(void)
+{
+    void *blocks[WAITING];
+    make_heap(&heap, arena, MIB(1));
+    knoll_set_fault_handler(&heap, record_fault);
+    for (size_t i = 0; i < WAITING; i++)
+        blocks[i] = knoll_malloc(&heap, 50 * i * i);
+    knoll_drain(&heap);
+    free_all(&heap, blocks, WAITING);
+    assert_int_equal(heap.quarantine_count, WAITING);
+    assert_int_equal(knoll_check(&heap), 0);
+    last_fault.count = 0;
+}
+
+static void expect_all_seen(void *start, size_t size)
+{
+    unsigned char *bytes = start;
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_int_equal(knoll_check(&heap), 18);
+        bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
+static void every_bit_is_seen(void **state)
+{
+    (void)state;
+    make_waiting();
+    expect_all_seen(&heap.quarantined_bytes, sizeof heap.quarantined_bytes);
+    expect_all_seen(&heap.quarantine_first, sizeof heap.quarantine_first);
+    expect_all_seen(&heap.quarantine_count, sizeof heap.quarantine_count);
+    for (size_t i = 0; i < WAITING; i++)
+        expect_all_seen(&heap.quarantine[heap.quarantine_first + i].block, sizeof(void *));
+}
+
+/* In another place of the heap, in the tables, outside, at no block's place. */
+static void what_is_no_block_is_left_alone(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < 4; which++) {
+        make_waiting();
+        unsigned char *wrong[] = {arena + MIB(1) - 64, arena + 64, arena + MIB(2),
+                                  (unsigned char *)heap.quarantine[heap.quarantine_first].block + 1};
+        heap.quarantine[heap.quarantine_first].block = wrong[which];
+        knoll_drain(&heap);
+        assert_int_equal(last_fault.count, 1);
+        assert_int_equal(heap.quarantine_count, 0);
+        assert_int_equal(knoll_check(&heap), 18); /* one waits still, of which the ring knows nothing */
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(every_bit_is_seen),
+    cmocka_unit_test(what_is_no_block_is_left_alone),
+};
+
+CHECK_MAIN(tests)
