@@ -44,7 +44,7 @@ static void a_forged_front_part(void **state)
     make();
     unsigned char *block = knoll_malloc(&heap, 1000);
     unsigned char *forged = block + 256;
-    *guard_front_of(forged) = (struct guard_front){16, 0, GUARD_LOG2_LEAST, 0};
+    *guard_front_of(forged) = (struct guard_front){.size = 16, .notes = GUARD_LOG2_LEAST};
     knoll_guard_seal(&heap, forged);
     assert_true(knoll_guard_is_sealed(&heap, forged));
     knoll_free(&heap, forged);
