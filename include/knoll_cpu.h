@@ -49,13 +49,15 @@ struct knoll_cpu_class {
     uint32_t listed;                 /* how many they are */
 };
 
+#if KNOLL_PROFILE == KNOLL_COMPACT
+#define KNOLL_CPU_LENGTHS (KNOLL_PAGE >> KNOLL_UNIT_SHIFT) /* in units */
+
 /* Runs of one length that a processor keeps. */
 struct knoll_cpu_runs {
     uint32_t count;
     uint32_t run[KNOLL_CPU_RUNS]; /* unit numbers */
 };
-
-#define KNOLL_CPU_LENGTHS (KNOLL_PAGE >> KNOLL_UNIT_SHIFT) /* in units */
+#endif
 
 /* One for each processor, in memory that stays. Private. */
 struct knoll_cpu {
@@ -65,7 +67,9 @@ struct knoll_cpu {
     uint32_t unseen;             /* blocks that it gave back to nobody's slabs since it last looked through these */
     struct knoll_cpu_entry none; /* stands for the current slab where there is none */
     struct knoll_cpu_class size_class[KNOLL_CLASS_COUNT];
+#if KNOLL_PROFILE == KNOLL_COMPACT
     struct knoll_cpu_runs runs[KNOLL_CPU_LENGTHS]; /* by length, less 1 */
+#endif
 };
 
 /* Slabs that have returned blocks and wait for who may take these: a queue that any context may push to. */

@@ -97,18 +97,6 @@ int knoll_cpus_check(const struct knoll_cpus *cpus)
     return broken;
 }
 
-static bool runs_agree(const struct knoll_cpu *cpu)
-{
-    for (uint32_t length = 1; length <= KNOLL_CPU_LENGTHS; length++) {
-        const struct knoll_cpu_runs *runs = &cpu->runs[length - 1];
-        for (uint32_t i = 0; i < runs->count; i++) /* at most KNOLL_CPU_RUNS rounds */
-            if (large_length(entry_of(&cpu->cpus->heap, runs->run[i])) != length ||
-                !entry_keeps(cpu_entry(cpu->cpus, runs->run[i] >> GROUP_SHIFT), runs->run[i] % GROUP_UNITS))
-                return false;
-    }
-    return true;
-}
-
 int knoll_cpu_check(const struct knoll_cpu *cpu)
 {
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
@@ -128,5 +116,5 @@ int knoll_cpu_check(const struct knoll_cpu *cpu)
         if (left != 0)
             return -1;
     }
-    return runs_agree(cpu) ? 0 : -1;
+    return knoll_cpu_runs_agree(cpu) ? 0 : -1;
 }

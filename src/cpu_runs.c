@@ -10,6 +10,8 @@
  * SPDX-License-Identifier: MIT */
 #include "cpu_table.h"
 
+#if KNOLL_PROFILE == KNOLL_COMPACT
+
 static const uint32_t *run_cells(const struct knoll_cpu *cpu, uint32_t number)
 {
     return entry_of(&cpu->cpus->heap, number);
@@ -53,7 +55,7 @@ bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place)
     uint32_t number = group_unit(place->group) + place->index;
     const uint32_t *run = run_cells(cpu, number);
     bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
-    if (KNOLL_SLAB_MAXIMUM >= KNOLL_PAGE || !is_plain || large_length(run) > KNOLL_CPU_LENGTHS)
+    if (!is_plain || large_length(run) > KNOLL_CPU_LENGTHS)
         return false;
     struct knoll_cpu_runs *runs = &cpu->runs[large_length(run) - 1];
     if (runs->count == KNOLL_CPU_RUNS)
@@ -68,3 +70,17 @@ void knoll_cpu_runs_give_back(struct knoll_cpu *cpu)
     for (unsigned i = 0; i < KNOLL_CPU_LENGTHS; i++)
         give_back(cpu, &cpu->runs[i], cpu->runs[i].count);
 }
+
+bool knoll_cpu_runs_agree(const struct knoll_cpu *cpu)
+{
+    for (uint32_t length = 1; length <= KNOLL_CPU_LENGTHS; length++) {
+        const struct knoll_cpu_runs *runs = &cpu->runs[length - 1];
+        for (uint32_t i = 0; i < runs->count; i++) /* at most KNOLL_CPU_RUNS rounds */
+            if (large_length(run_cells(cpu, runs->run[i])) != length ||
+                !entry_keeps(cpu_entry(cpu->cpus, runs->run[i] >> GROUP_SHIFT), runs->run[i] % GROUP_UNITS))
+                return false;
+    }
+    return true;
+}
+
+#endif

@@ -164,11 +164,11 @@ static void what_a_processor_has(void **state)
     expect_of_first(0);
 }
 
+#if KNOLL_PROFILE == KNOLL_COMPACT
+
 static void what_runs_a_processor_keeps(void **state)
 {
     (void)state;
-    if (CLASSIC)
-        return; /* where none are kept */
     make(MIB(1));
     void *run = knoll_cpu_malloc(&first, 3000);
     struct cpu_place place = find(run);
@@ -191,6 +191,8 @@ static void what_runs_a_processor_keeps(void **state)
     *runs = kept;
     expect_of_first(0);
 }
+
+#endif
 
 /* ---- Queues ---- */
 
@@ -368,7 +370,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_said_of_slabs),
     cmocka_unit_test(what_is_said_of_runs),
     cmocka_unit_test(what_a_processor_has),
+#if KNOLL_PROFILE == KNOLL_COMPACT
     cmocka_unit_test(what_runs_a_processor_keeps),
+#endif
     cmocka_unit_test(a_chain_that_is_cut_is_gone_on_with_later),
     cmocka_unit_test(a_queue_that_is_open_elsewhere_is_left),
     cmocka_unit_test(a_group_that_changed_hands_moves_on),
