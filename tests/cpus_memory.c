@@ -105,6 +105,45 @@ static void test_blocks_of_a_processor_that_went_away_come_back(void **state)
     expect_as_new(&before);
 }
 
+/* ---- Runs that stay where they are ---- */
+
+static void test_what_is_resized_is_counted(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    void *run = knoll_cpu_malloc(&processor[1], 40000);
+    size_t size = knoll_cpus_usable_size(&cpus, run);
+    size_t used = knoll_used_bytes(&cpus.heap);
+    size_t peak = stats_now().peak_used_bytes;
+    assert_ptr_equal(knoll_cpu_realloc(&processor[2], run, 20000), run);
+    size_t shorter = knoll_cpus_usable_size(&cpus, run);
+    assert_true(shorter < size);
+    assert_int_equal(knoll_used_bytes(&cpus.heap), used - (size - shorter));
+    assert_int_equal(stats_now().peak_used_bytes, peak);
+    assert_ptr_equal(knoll_cpu_realloc(&processor[2], run, 40000), run);
+    assert_int_equal(knoll_used_bytes(&cpus.heap), used);
+    assert_int_equal(stats_now().peak_used_bytes, peak);
+    check_all();
+}
+
+/* Where there is no memory for the copy the block stays, and what it does not need of its run comes free. */
+static void test_what_cannot_move_is_made_short(void **state)
+{
+    (void)state;
+    static void *blocks[4096];
+    make(KIB(128));
+    unsigned char *run = knoll_cpu_malloc(&processor[1], 40000);
+    memset(run, 0x5A, 40000);
+    take_all(&processor[1], SMALLEST, blocks, 4096);
+    size_t failures = stats_now().failures;
+    assert_ptr_equal(knoll_cpu_realloc(&processor[1], run, SMALLEST), run);
+    assert_int_equal(stats_now().failures, failures);
+    assert_true(knoll_cpus_usable_size(&cpus, run) <= KNOLL_PAGE);
+    assert_non_null(knoll_cpu_malloc(&processor[2], 30000));
+    knoll_cpu_free_sized(&processor[1], run, SMALLEST);
+    check_all();
+}
+
 /* ---- Random histories ---- */
 
 #define HOLDINGS 512
@@ -254,6 +293,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_shortage_is_answered_by_all),
     cmocka_unit_test(test_a_processor_keeps_no_more_than_it_may),
     cmocka_unit_test(test_blocks_of_a_processor_that_went_away_come_back),
+    cmocka_unit_test(test_what_is_resized_is_counted),
+    cmocka_unit_test(test_what_cannot_move_is_made_short),
     cmocka_unit_test(test_random_histories),
 };
 
