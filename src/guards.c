@@ -96,6 +96,12 @@ const unsigned char *knoll_guard_broken(const struct knoll_heap *heap, const uns
 
 void knoll_fill(unsigned char *start, const unsigned char *end)
 {
+    while (KNOLL_MEMORY_IS_ZERO &&
+           (size_t)(end - start) > KNOLL_PAGE) { /* a round a page: what holds it is not touched */
+        if (knoll_fill_broken(start, start + KNOLL_PAGE) != NULL)
+            __builtin_memset(start, FILL_BYTE, KNOLL_PAGE);
+        start += KNOLL_PAGE;
+    }
     __builtin_memset(start, FILL_BYTE, (size_t)(end - start));
 }
 

@@ -16,6 +16,7 @@
 
 #include "plain.h"
 #include "quarantine.h"
+#include "chance.h"
 
 static size_t most_bytes(const struct knoll_heap *heap)
 {
@@ -35,13 +36,15 @@ bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
     if (heap->quarantine_count == 0)
         return false;
     struct guarded guarded;
-    const struct knoll_quarantined waiting = *quarantine_at(heap, 0);
+    uint32_t place = (heap->quarantine_first + chance_below(heap->quarantine_count)) % KNOLL_QUARANTINE_BLOCKS;
+    const struct knoll_quarantined waiting = heap->quarantine[place];
     guarded.user = waiting.block;
     guarded.start = knoll_block_around(heap, guarded.user, &guarded.block);
     guarded.end = guarded.start + guarded.block.size;
     const unsigned char *broken = knoll_waiting_broken(heap, guarded.start, guarded.end, guarded.user);
     if (broken != NULL)
         knoll_evidence(heap, KNOLL_FAULT_WRITE_AFTER_FREE, broken, caller, &guarded, broken, &waiting.freed);
+    heap->quarantine[place] = *quarantine_at(heap, 0); /* its place is the first one's then */
     heap->quarantine_first = (heap->quarantine_first + 1) % KNOLL_QUARANTINE_BLOCKS;
     heap->quarantine_count--;
     heap->quarantined_bytes -= guarded.block.size;
