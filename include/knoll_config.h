@@ -142,10 +142,11 @@
  * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must
  * not call functions that change the heap. Costs a call of it each time. */
 
-/* KNOLL_RANDOM_HOOK: the name of a function `uint32_t hook(void)` of yours that returns a random number. Default: none, at
- * no cost. Then which free block of a slab is handed out next is random, and so is which block leaves the quarantine
- * and, in compact, where in a free run another one is cut out, up to 15 times its alignment from its start. It must not
- * call functions that change the heap. Costs a call of it each time, and memory: runs lie less densely. */
+/* KNOLL_RANDOM_HOOK: the name of a function `uint32_t hook(void)` of yours that returns a random number. Default: none,
+ * at no cost. Then which free block of a slab is handed out next is random, and so is which of the oldest 32 blocks
+ * leaves the quarantine and, in compact, where in a free run another one is cut out, up to 15 times its alignment from
+ * its start. It must not call functions that change the heap. Costs a call of it each time, and memory: runs lie less
+ * densely. */
 
 /* KNOLL_ANNOTATE: which tool is told what memory of a heap may be used. Default 0: none, at no cost.
  * 1: Valgrind's Memcheck (valgrind/memcheck.h), 2: AddressSanitizer (sanitizer/asan_interface.h). Then a use of a block

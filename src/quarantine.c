@@ -18,6 +18,8 @@
 #include "quarantine.h"
 #include "chance.h"
 
+#define OLDEST 32u /* where there is chance, one of so many leaves: each does before long */
+
 static size_t most_bytes(const struct knoll_heap *heap)
 {
     size_t share = heap->total / 8;
@@ -36,7 +38,8 @@ bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
     if (heap->quarantine_count == 0)
         return false;
     struct guarded guarded;
-    uint32_t place = (heap->quarantine_first + chance_below(heap->quarantine_count)) % KNOLL_QUARANTINE_BLOCKS;
+    uint32_t oldest = heap->quarantine_count < OLDEST ? heap->quarantine_count : OLDEST;
+    uint32_t place = (heap->quarantine_first + chance_below(oldest)) % KNOLL_QUARANTINE_BLOCKS;
     const struct knoll_quarantined waiting = heap->quarantine[place];
     guarded.user = waiting.block;
     guarded.start = knoll_block_around(heap, guarded.user, &guarded.block);
