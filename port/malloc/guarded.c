@@ -164,7 +164,8 @@ void *mapping_make(size_t wanted_alignment, size_t size)
 {
     size_t alignment = (size_t)1 << log2_of(wanted_alignment);
     size_t most = PTRDIFF_MAX - 3 * PAGE;
-    if (size > most || alignment > most - size || !mapping_table_reserve())
+    if ((blocks_mapped >= MAPPED_MOST && size < REPLACED_MOST) || size > most || alignment > most - size ||
+        !mapping_table_reserve())
         return NULL;
     size_t room = round_up(size == 0 ? 1 : size, alignment < PAGE ? alignment : PAGE);
     size_t pages = round_up(room, PAGE);

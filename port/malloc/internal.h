@@ -47,7 +47,8 @@
 #endif
 #define WAITING_MOST  1024
 #define WAITING_BYTES ((size_t)16 << 30)
-#define REPLACED_MOST ((size_t)16 << 20) /* at rung 3 less comes from a heap if it cannot be mapped */
+#define MAPPED_MOST   16384 /* blocks; each takes three mappings, of which Linux lets a process have 65,530 */
+#define REPLACED_MOST ((size_t)16 << 20) /* less than so many bytes come from a heap if they cannot be mapped */
 
 /* ---- options.c ---- */
 

@@ -100,7 +100,7 @@ static void mappings(void **state)
         free(blocks[i]);
     for (size_t i = 1; i < 600; i += 2) {
         assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
-        if (i % 16 == 1 || KNOLL_MALLOC_RUNG < 3) /* where these are moved by copying */
+        if (i % 64 == 1 || KNOLL_MALLOC_RUNG < 3) /* where these are moved by copying */
             blocks[i] = realloc(blocks[i], MIB(40));
         assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
         free(blocks[i]);
