@@ -2,8 +2,8 @@
  *
  * A canary must tell apart what was written there from everything that a stray write may leave. So each depends on a
  * secret of the heap and on the address: a copy of another block's does not pass, nor does what lay there before. The
- * front part's is a word that mixes in its other words; the one at the end is a word that is repeated. The bytes of both
- * are even and have the highest bit set: neither a zero that ends a text, nor ASCII, nor 0xFF passes in any place,
+ * front part's is a word that mixes in its other words; the one at the end is a word that is repeated. The bytes of
+ * both are even and have the highest bit set: neither a zero that ends a text, nor ASCII, nor 0xFF passes in any place,
  * whatever the secret. What is left, six bits a byte, is as much as has to be guessed.
  *
  * SPDX-License-Identifier: MIT */
