@@ -44,9 +44,18 @@
 #endif
 
 /* KNOLL_MEMORY_IS_ZERO: 1 if all memory that heaps are given reads as zero. Default 0.
- * Then knoll_init and knoll_add_memory need not clear the tables, so that they cost O(1) and touch a page or two. */
+ * Then knoll_init and knoll_add_memory need not clear the tables, so that they cost O(1) and touch a page or two. At
+ * rung 2 of KNOLL_HARDEN free memory is then filled with zeroes: nothing needs to be written to new memory, what backs
+ * a free run may be taken away, and a zero that is written after a free is not found, but changes nothing either. */
 #ifndef KNOLL_MEMORY_IS_ZERO
 #define KNOLL_MEMORY_IS_ZERO 0
+#endif
+
+/* KNOLL_TABLE_SLACK: how many bytes at least are left unused between a region's tables and its first unit. Default 0.
+ * With two pages less one byte there is a whole page in between, wherever the tables end, that can be made
+ * inaccessible. */
+#ifndef KNOLL_TABLE_SLACK
+#define KNOLL_TABLE_SLACK 0
 #endif
 
 /* KNOLL_CPUS: for how many processors a struct knoll_cpus (knoll_cpu.h) is. Default 64. Each costs 64 bytes in it. */
@@ -132,6 +141,12 @@
  * It is asked before each allocation, once for a batch, and before each request for a run that serves one: if it
  * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must
  * not call functions that change the heap. Costs a call of it each time. */
+
+/* KNOLL_RANDOM_HOOK: the name of a function `uint32_t hook(void)` of yours that returns a random number. Default: none,
+ * at no cost. Then which free block of a slab is handed out next is random, and so is which of the oldest 32 blocks
+ * leaves the quarantine and, in compact, where in a free run another one is cut out, up to 15 times its alignment from
+ * its start. It must not call functions that change the heap. Costs a call of it each time, and memory: runs lie less
+ * densely. */
 
 /* KNOLL_ANNOTATE: which tool is told what memory of a heap may be used. Default 0: none, at no cost.
  * 1: Valgrind's Memcheck (valgrind/memcheck.h), 2: AddressSanitizer (sanitizer/asan_interface.h). Then a use of a block

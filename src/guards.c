@@ -2,10 +2,10 @@
  *
  * A canary must tell apart what was written there from everything that a stray write may leave. So each depends on a
  * secret of the heap and on the address: a copy of another block's does not pass, nor does what lay there before. The
- * front part's mixes in its other words, each step a bijection, so that no change of one of them alone passes; but on
- * 64 bits half of it is left out, to make room for the block's number, and one of 2^32 does. The one at the end is a
- * word that is repeated; its bytes are even and have the highest bit set: neither a zero that ends a text, nor ASCII,
- * nor 0xFF passes, whatever the secret.
+ * front part's mixes in its other words; on 64 bits half of its word is left to the block's number. The one at the end
+ * is a word that is repeated. The bytes of both are even and have the highest bit set: neither a zero that ends a text,
+ * nor ASCII, nor 0xFF passes in any place, whatever the secret. What is left, six bits a byte, is as much as has to be
+ * guessed.
  *
  * SPDX-License-Identifier: MIT */
 #include "knoll_config.h"
@@ -29,12 +29,18 @@ uintptr_t knoll_guard_secret(const struct knoll_heap *heap, const void *start)
     return mix(mix(MULTIPLIER, (uintptr_t)heap), (uintptr_t)start);
 }
 
+/* A canary of which each byte is even and over 127. */
+static uintptr_t canary_of(uintptr_t state)
+{
+    return (state & 0x7E * EACH_BYTE) | 0x80 * EACH_BYTE;
+}
+
 static uint32_t seal_of(const struct knoll_heap *heap, const unsigned char *user)
 {
     const struct guard_front *front = guard_front_of(user);
     uintptr_t state = mix(mix(heap->secret, (uintptr_t)user), front->size);
     state = mix(mix(state, front->caller), front->notes);
-    return (uint32_t)mix(state, guard_number(front));
+    return (uint32_t)canary_of(mix(state, guard_number(front)));
 }
 
 void knoll_guard_seal(const struct knoll_heap *heap, unsigned char *user)
@@ -77,7 +83,7 @@ static const unsigned char *span_broken(const unsigned char *start, const unsign
 
 static uintptr_t canary_word(const struct knoll_heap *heap, const unsigned char *user)
 {
-    return (mix(heap->secret, (uintptr_t)user) & 0x7E * EACH_BYTE) | 0x80 * EACH_BYTE;
+    return canary_of(mix(heap->secret, (uintptr_t)user));
 }
 
 void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, const unsigned char *end)
@@ -98,6 +104,12 @@ const unsigned char *knoll_guard_broken(const struct knoll_heap *heap, const uns
 
 void knoll_fill(unsigned char *start, const unsigned char *end)
 {
+    while (KNOLL_MEMORY_IS_ZERO &&
+           (size_t)(end - start) > KNOLL_PAGE) { /* a round a page: what holds it is not touched */
+        if (knoll_fill_broken(start, start + KNOLL_PAGE) != NULL)
+            __builtin_memset(start, FILL_BYTE, KNOLL_PAGE);
+        start += KNOLL_PAGE;
+    }
     __builtin_memset(start, FILL_BYTE, (size_t)(end - start));
 }
 

@@ -14,8 +14,10 @@
 #include "bits.h"
 #include "knoll.h"
 
-#define FILL_BYTE    0xF5 /* of free memory: as a pointer it leads nowhere, as a size it is refused, and few write it */
-#define CANARY_LEAST 8u   /* bytes */
+/* Of free memory. Unless that reads as zero from the first: as a pointer it leads nowhere, as a size it is refused, and
+ * few write it. */
+#define FILL_BYTE    (KNOLL_MEMORY_IS_ZERO ? 0 : 0xF5)
+#define CANARY_LEAST 8u /* bytes */
 
 struct guard_front {
     uintptr_t size;   /* that was asked for */

@@ -32,6 +32,9 @@
 #include "failure.h"
 #include "free_lists.h"
 #include "pages.h"
+#include "chance.h"
+
+#define RANDOM_PLACES 16u /* where there is chance, so many places in a free run are possible */
 
 #define NO_LIST 0u /* which has the ends: they are looked at by themselves */
 
@@ -155,6 +158,16 @@ static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, u
     return number + before;
 }
 
+/* The same, cut so that it is aligned to so many units: `before` units from the low end, or where there is chance after
+ * as many alignments more as that says. */
+static uint32_t cut_somewhere(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length,
+                              uint32_t alignment)
+{
+    uint32_t places = (free_run_length(entry_of(heap, number)) - before - length) / alignment + 1;
+    before += alignment * chance_below(places < RANDOM_PLACES ? places : RANDOM_PLACES);
+    return cut(heap, number, before, length);
+}
+
 /* The first run of this list, or NOWHERE: also in a heap without memory, which has no lists. */
 static uint32_t first_of(const struct knoll_heap *heap, unsigned list)
 {
@@ -169,7 +182,7 @@ static uint32_t take_of_list(struct knoll_heap *heap, unsigned list, uint32_t le
         const uint32_t *entry = entry_of(heap, number);
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry) >= before + length)
-            return cut(heap, number, before, length);
+            return cut_somewhere(heap, number, before, length, alignment);
         number = link_of(entry[CELL_NEXT], 0);
     }
     return NOWHERE;
@@ -189,7 +202,7 @@ static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t 
         uint32_t number = heap->list[list];
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry_of(heap, number)) >= before + length)
-            return cut(heap, number, before, length);
+            return cut_somewhere(heap, number, before, length, alignment);
         list++;
     }
     return take_rare(heap, length, alignment);
@@ -204,7 +217,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
     if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
         list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
-    return list == NO_LIST ? take_rare(heap, length, 1) : cut(heap, heap->list[list], 0, length);
+    return list == NO_LIST ? take_rare(heap, length, 1) : cut_somewhere(heap, heap->list[list], 0, length, 1);
 }
 
 // NOLINTNEXTLINE(readability-non-const-parameter): the other page layer writes to *length

@@ -16,6 +16,9 @@
 
 #include "plain.h"
 #include "quarantine.h"
+#include "chance.h"
+
+#define OLDEST 32u /* where there is chance, one of so many leaves: each does before long */
 
 static size_t most_bytes(const struct knoll_heap *heap)
 {
@@ -30,9 +33,10 @@ static void give_back(struct knoll_heap *heap, unsigned char *start, const unsig
     PLAIN(free)(heap, start);
 }
 
-/* Takes the block of so many bytes that has waited longest out of the ring. */
-static void leave(struct knoll_heap *heap, size_t size)
+/* Takes the block of so many bytes that is at this place out of the ring: the first one comes there instead. */
+static void leave(struct knoll_heap *heap, uint32_t place, size_t size)
 {
+    heap->quarantine[place] = *quarantine_at(heap, 0);
     heap->quarantine_first = (heap->quarantine_first + 1) % KNOLL_QUARANTINE_BLOCKS;
     heap->quarantine_count--;
     heap->quarantined_bytes -= size;
@@ -43,12 +47,14 @@ bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
     if (heap->quarantine_count == 0)
         return false;
     struct guarded guarded;
-    const struct knoll_quarantined waiting = *quarantine_at(heap, 0);
+    uint32_t oldest = heap->quarantine_count < OLDEST ? heap->quarantine_count : OLDEST;
+    uint32_t place = (heap->quarantine_first + chance_below(oldest)) % KNOLL_QUARANTINE_BLOCKS;
+    const struct knoll_quarantined waiting = heap->quarantine[place];
     guarded.user = waiting.block;
     guarded.start = knoll_block_around(heap, guarded.user, &guarded.block);
     if (guarded.start == NULL || (size_t)(guarded.user - guarded.start) < GUARD_FRONT ||
         (uintptr_t)guarded.user % 16 != 0) { /* the ring or the tables are broken: there is nothing to give back */
-        leave(heap, 0);
+        leave(heap, place, 0);
         knoll_evidence_of_address(heap, guarded.user, caller);
         return true;
     }
@@ -56,7 +62,7 @@ bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
     const unsigned char *broken = knoll_waiting_broken(heap, guarded.start, guarded.end, guarded.user);
     if (broken != NULL)
         knoll_evidence(heap, KNOLL_FAULT_WRITE_AFTER_FREE, broken, caller, &guarded, broken, &waiting.freed);
-    leave(heap, guarded.block.size);
+    leave(heap, place, guarded.block.size);
     give_back(heap, guarded.start, guarded.end);
     return true;
 }

@@ -10,7 +10,7 @@
  * make room. */
 void knoll_quarantine_put(struct knoll_heap *heap, const struct guarded *guarded, struct knoll_origin freed);
 
-/* Lets the block that has waited longest leave; false if none waits. */
+/* Lets the block that has waited longest leave, or where there is chance one of the oldest; false if none waits. */
 bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller);
 
 /* The block in the `place`th place, from the one that has waited longest on. */

@@ -35,7 +35,7 @@ size_t knoll_region_lists_at(size_t units)
 
 size_t knoll_region_table_units(size_t units)
 {
-    size_t bytes = knoll_region_lists_at(units) + lists_in_region(units) * sizeof(uint32_t);
+    size_t bytes = knoll_region_lists_at(units) + lists_in_region(units) * sizeof(uint32_t) + KNOLL_TABLE_SLACK;
     return (bytes + UNIT - 1) >> KNOLL_UNIT_SHIFT;
 }
 

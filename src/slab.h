@@ -10,6 +10,7 @@
 #define KNOLL_SLAB_H
 
 #include "classes.h"
+#include "chance.h"
 
 #define SLAB_LISTED          (1u << NOTES_SHIFT) /* it is in its class's list */
 #define SLAB_LOOSE           (1u << (NOTES_SHIFT + 1)) /* one of its blocks was asked for as another size, see knoll_realloc */
@@ -193,8 +194,8 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
     uint64_t word = slab == NULL ? 0 : slab_word(slab);
     if (word == 0)
         return NULL;
-    size_t index = bits_lowest(word);
-    slab_set_word(slab, word & (word - 1));
+    size_t index = chance_take_bit(&word);
+    slab_set_word(slab, word);
     if (index >= heap->touched[size_class])
         heap->touched[size_class] = (uint8_t)(index + 1);
     state->used++;

@@ -64,7 +64,7 @@ static inline size_t bin_bytes(size_t bin)
 static inline size_t bin_of_block(const struct knoll_region *region, const void *block)
 {
     struct slab_place place;
-    if (!region_holds(region, block))
+    if (!HAS_CACHES || !region_holds(region, block))
         return NO_BIN;
     if (LIKELY(slab_find(region, block, &place)))
         return slab_holds(&place) ? place.shape->size_class : NO_BIN;

@@ -9,6 +9,9 @@
  * a heap gives all free runs of RUN_LEAST bytes or more back to the kernel. It does so at once when DROP_MOST bytes
  * less are in use than before. What stays are shorter runs and free blocks of slabs.
  *
+ * At rung 2 and above all memory of the spans is looked at when a fault is reported. So they are short at first, and
+ * each is as long as all before it together.
+ *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "internal.h"
@@ -18,17 +21,25 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define SPAN_MOST           ((size_t)8 << 30) /* less a page: as long as a region can be */
-#define SPAN_FIRST          ((size_t)4 << 30)
+#define SPAN_FIRST          ((size_t)(KNOLL_HARDEN < 2 ? 4096 : 4) << 20)
 #define SPAN_LEAST          ((size_t)1 << 20)
 #define RUN_LEAST           ((size_t)64 << 10)
 #define BYTES_BETWEEN_LOOKS ((size_t)1 << 20)  /* freed before the clock is looked at */
 #define DROP_MOST           ((size_t)64 << 20) /* less in use than before: then the clock does not matter */
 #define NOTHING_TO_GIVE     UINT64_MAX
 
-static struct knoll_heap heap[HEAPS_MOST];
+/* The heaps, and at rung 3 a page on either side of them that is made inaccessible. */
+static struct {
+    _Alignas(PAGE) unsigned char before[PAGE];
+    struct knoll_heap heap[HEAPS_MOST];
+    unsigned char after[2 * PAGE];
+} shielded;
+
+static struct knoll_heap *const heap = shielded.heap;
 static size_t heaps;
 static size_t reserved;
 static size_t not_looked_at;                   /* bytes freed in runs since the clock was looked at */
@@ -47,11 +58,26 @@ static struct knoll_heap *heap_of(const void *block)
     return &heap[0];
 }
 
+/* The report names the block that is mapped round this address, if there is one. */
+static void look_into_mappings(const void *address)
+{
+    const struct mapping *mapping = mapping_around(address);
+    if (mapping == NULL)
+        return;
+    enum knoll_fault fault = mapping->waits ? KNOLL_FAULT_NOT_HANDED_OUT : KNOLL_FAULT_INTERIOR;
+    if (address == mapping->block)
+        fault = mapping->waits ? KNOLL_FAULT_DOUBLE_FREE : (enum knoll_fault)knoll_last_fault.fault;
+    knoll_last_fault.fault = (uint32_t)fault;
+    knoll_last_fault.block = (uintptr_t)mapping->block;
+    knoll_last_fault.block_size = mapping->size;
+}
+
 static void fault(struct knoll_heap *of, enum knoll_fault kind, const void *address)
 {
     (void)kind;
-    (void)address;
-    knoll_fault_examine(of, &knoll_last_fault);
+    look_into_mappings(address);
+    if (KNOLL_HARDEN < 2) /* from which on the core has done so */
+        knoll_fault_examine(of, &knoll_last_fault);
     report_fault();
 }
 
@@ -59,6 +85,7 @@ void heaps_fault(enum knoll_fault kind, const void *block)
 {
     const struct knoll_heap *of = heap_of(block);
     knoll_report_describe(of, kind, block);
+    look_into_mappings(block);
     knoll_fault_examine(of, &knoll_last_fault);
     report_fault();
 }
@@ -70,38 +97,67 @@ void heaps_fault(enum knoll_fault kind, const void *block)
 static void *reserve(size_t *size)
 {
     for (; *size >= SPAN_LEAST; *size = *size / 2 / PAGE * PAGE) {
-        void *span = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (span != MAP_FAILED)
+        void *span = pages_map(*size);
+        if (span != NULL)
             return span;
     }
     return NULL;
 }
 
+/* Makes what lies between a span's tables and its blocks inaccessible, where KNOLL_TABLE_SLACK leaves room. */
+static void guard_tables(unsigned char *span)
+{
+    const struct knoll_region *region = (const struct knoll_region *)(uintptr_t)span;
+    size_t tables = knoll_region_lists_at(region->count) + lists_in_region(region->count) * sizeof(uint32_t);
+    pages_forbid(span + tables, span + ((size_t)region->first << KNOLL_UNIT_SHIFT));
+}
+
+/* What canaries are made of. */
+static void set_secret(struct knoll_heap *of)
+{
+    uintptr_t secret;
+    if (KNOLL_HARDEN >= 2 && getrandom(&secret, sizeof secret, 0) == sizeof secret)
+        knoll_set_secret(of, secret);
+}
+
 /* Makes a span part of the last heap, or of a new one. */
 static bool add_span(void *span, size_t size)
 {
-    if (heaps > 0 && knoll_add_memory(&heap[heaps - 1], span, size) == KNOLL_OK)
-        return true;
-    if (heaps == HEAPS_MOST || knoll_init(&heap[heaps], span, size) != KNOLL_OK)
-        return false;
-    knoll_set_fault_handler(&heap[heaps++], fault);
-    if (heaps == 1) /* and never again: others read it without the lock */
-        heaps_region = heap[0].region[0];
+    if (heaps == 0 || knoll_add_memory(&heap[heaps - 1], span, size) != KNOLL_OK) {
+        if (heaps == HEAPS_MOST || knoll_init(&heap[heaps], span, size) != KNOLL_OK)
+            return false;
+        set_secret(&heap[heaps]);
+        knoll_set_fault_handler(&heap[heaps++], fault);
+        if (heaps == 1) /* and never again: others read it without the lock */
+            heaps_region = heap[0].region[0];
+    }
+    guard_tables(span);
     return true;
+}
+
+/* How long the next span is to be. */
+static size_t next_span(void)
+{
+    if (heaps == 0)
+        return SPAN_FIRST;
+    return KNOLL_HARDEN < 2 || reserved > SPAN_MOST - PAGE ? SPAN_MOST - PAGE : reserved;
 }
 
 static bool grow(void)
 {
-    size_t size = heaps == 0 ? SPAN_FIRST : SPAN_MOST - PAGE;
-    if (heaps == 0)
+    size_t size = next_span();
+    if (heaps == 0) {
         options_read();
+        pages_forbid(shielded.before, shielded.heap);
+        pages_forbid(shielded.heap + HEAPS_MOST, &shielded + 1);
+    }
     void *span = reserve(&size);
     if (span == NULL)
         return false;
     if (!options.huge_pages)
         madvise(span, size, MADV_NOHUGEPAGE);
     if (!add_span(span, size)) {
-        munmap(span, size);
+        pages_unmap(span, size);
         return false;
     }
     reserved += size;
@@ -188,8 +244,11 @@ void *heaps_allocate(size_t alignment, size_t size)
 {
     if (UNLIKELY(heaps == 0) && !grow())
         return NULL;
-    if (UNLIKELY(size >= options.map_least || alignment >= options.map_least))
-        return mapping_make(alignment, size);
+    if (UNLIKELY(size >= options.map_least || alignment >= options.map_least)) {
+        void *block = mapping_make(alignment, size);
+        if (block != NULL || KNOLL_MALLOC_RUNG < 3 || (size | alignment) >= REPLACED_MOST)
+            return block;
+    }
     return from_heaps(alignment, size);
 }
 
@@ -225,7 +284,7 @@ void *heaps_allocate_zeroed(size_t size)
     if (UNLIKELY(heaps == 0) && !grow())
         return NULL;
     if (UNLIKELY(size >= options.map_least))
-        return mapping_make(1, size); /* which is */
+        return heaps_allocate(1, size); /* which is: what is mapped, and at rung 3 what replaces that */
     void *block = from_heaps(1, size);
     if (block != NULL)
         __builtin_memset(block, 0, size);
@@ -236,9 +295,12 @@ void heaps_free(void *block)
 {
     if (UNLIKELY(heaps == 0))
         heaps_fault(KNOLL_FAULT_FOREIGN, block);
-    if (UNLIKELY((uintptr_t)block % PAGE == 0)) {
+    if (UNLIKELY(mapping_may_be(block))) {
         struct mapping *mapping = mapping_find(block);
         if (mapping != NULL) {
+            enum knoll_fault broken = mapping_broken(mapping);
+            if (broken != KNOLL_FAULT_NONE)
+                heaps_fault(broken, block);
             mapping_discard(mapping);
             return;
         }
@@ -253,7 +315,7 @@ void heaps_free_sized(void *block, size_t alignment, size_t size)
 {
     const struct mapping *mapping = mapping_find(block);
     if (mapping != NULL || heaps == 0) {
-        if (mapping != NULL && (size > mapping->size || mapping->size - size >= PAGE))
+        if (mapping != NULL && !mapping_fits(mapping, alignment, size))
             heaps_fault(KNOLL_FAULT_SIZE, block);
         heaps_free(block);
         return;
@@ -286,8 +348,10 @@ static void *move(void *block, size_t old_size, size_t size)
 void *heaps_resize(void *block, size_t size)
 {
     struct mapping *mapping = mapping_find(block);
-    if (mapping != NULL)
-        return size >= options.map_least / 2 ? mapping_resize(mapping, size) : move(block, mapping->size, size);
+    if (mapping != NULL) {
+        void *resized = size >= options.map_least / 2 ? mapping_resize(mapping, size) : NULL;
+        return resized != NULL ? resized : move(block, mapping->size, size);
+    }
     struct knoll_heap *in = heap_of(block);
     if (size >= options.map_least)
         return move(block, knoll_usable_size(in, block), size);

@@ -3,7 +3,8 @@
  *     malloc.c, new.c     the entry points: C, POSIX, glibc; C++
  *     cache.c             each thread's free blocks, taken and given without the lock
  *     heaps.c             blocks: of knoll heaps over reserved spans, or mapped directly
- *     mappings.c          the blocks that are mapped directly
+ *     mappings.c          the blocks that are mapped directly; at rung 3 guarded.c, with guard pages and chance
+ *     mapping_table.c     where they are
  *     lock.c              one lock over all, fork, and what a signal handler may do meanwhile
  *     options.c           the environment
  *     report.c            what is printed, without allocating
@@ -22,13 +23,32 @@
 #include <stdint.h>
 #include <sys/single_threaded.h>
 
-#define HIDDEN      __attribute__((visibility("hidden")))
-#define EXPORT      __attribute__((visibility("default")))
-#define ALIGNMENT   16u /* of max_align_t, which every block has */
-#define PAGE        ((size_t)4096)
-#define HEAPS_MOST  64 /* of at most 64 GiB each */
+#define HIDDEN     __attribute__((visibility("hidden")))
+#define EXPORT     __attribute__((visibility("default")))
+#define ALIGNMENT  16u /* of max_align_t, which every block has */
+#define PAGE       ((size_t)4096)
+#define HEAPS_MOST 64 /* of at most 64 GiB each */
+#define HAS_CACHES                                                                                                     \
+    (KNOLL_HARDEN < 2) /* what waits in a cache is not filled, and not verified when it is handed out                  \
+                        */
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* KNOLL_MALLOC_RUNG: how much misuse the library stops, from 0 to 3 (docs/hardening.md). Up to 2 it is the core's
+ * KNOLL_HARDEN; at 3 the core's is 2, and what an MMU makes possible comes on top. Blocks of MAP_LEAST bytes or more
+ * are mapped by themselves, unless KNOLL_MAP_BYTES says otherwise; at rung 3 up to WAITING_MOST of them, which have
+ * WAITING_BYTES of address space, keep it after their free. */
+#if KNOLL_MALLOC_RUNG < 3
+#define MAP_LEAST       ((size_t)32 << 20)
+#define MAP_LEAST_LEAST ((size_t)64 << 10)
+#else
+#define MAP_LEAST       ((size_t)4096)
+#define MAP_LEAST_LEAST ((size_t)1024)
+#endif
+#define WAITING_MOST  1024
+#define WAITING_BYTES ((size_t)16 << 30)
+#define MAPPED_MOST   16384 /* blocks; each takes three mappings, of which Linux lets a process have 65,530 */
+#define REPLACED_MOST ((size_t)16 << 20) /* less than so many bytes come from a heap if they cannot be mapped */
 
 /* ---- options.c ---- */
 
@@ -37,7 +57,7 @@ struct options {
     int stats_signal;  /* KNOLL_STATS_SIGNAL=N: and when this signal comes; 0: none */
     bool huge_pages;   /* KNOLL_THP=1: let the kernel back spans with huge pages */
     uint64_t decay_ms; /* KNOLL_DECAY_MS=N: how long free memory may stay resident; by default a second */
-    size_t map_least;  /* KNOLL_MAP_BYTES=N: blocks of so many bytes or more are mapped directly; 32 MiB */
+    size_t map_least;  /* KNOLL_MAP_BYTES=N: blocks of so many bytes or more are mapped directly; MAP_LEAST */
 };
 
 HIDDEN extern struct options options;
@@ -142,20 +162,99 @@ void heaps_totals(struct heaps_totals *totals);
 /* The region that nearly all blocks are in; one without units before there is a heap. */
 HIDDEN extern const struct knoll_region *heaps_region;
 
-/* ---- mappings.c ---- */
+/* ---- mapping_table.c ---- */
 
 struct mapping {
     unsigned char *block; /* NULL: the place is not taken */
-    size_t size;          /* usable bytes from there to the mapping's end */
-    size_t before;        /* bytes of the mapping before the block */
+    size_t size;          /* usable bytes: to the mapping's end, or at rung 3 those asked for */
+    size_t before;        /* bytes of the mapping before the block, a guard page not counted */
+    unsigned alignment;   /* at rung 3: the log2 of that which was asked for, 4 at least */
+    bool waits;           /* at rung 3: it has been freed */
 };
+
+/* Makes room for one more. */
+bool mapping_table_reserve(void);
+void mapping_table_put(struct mapping mapping);
+struct mapping *mapping_table_find(const void *block);
+void mapping_table_remove(const struct mapping *mapping);
+
+/* The one after this one, in no order; the first one for NULL, NULL after the last. */
+struct mapping *mapping_table_next(const struct mapping *mapping);
+
+/* ---- mappings.c or guarded.c ---- */
+
+/* Whole pages that read as zero; at rung 3 between guard pages, at a random place. */
+void *pages_map(size_t size);
+void pages_unmap(void *pages, size_t size);
 
 void *mapping_make(size_t alignment, size_t size);
 struct mapping *mapping_find(const void *block);
 void mapping_discard(struct mapping *mapping);
 
+/* Whether the block may be freed as one of this size. */
+bool mapping_fits(const struct mapping *mapping, size_t alignment, size_t size);
+
 /* Makes it longer or shorter, moving it if need be; NULL if it cannot be. */
 void *mapping_resize(struct mapping *mapping, size_t size);
 void mapping_totals(size_t *blocks, size_t *bytes);
+
+#if KNOLL_MALLOC_RUNG < 3
+
+/* Whether a block at this address may be mapped directly. */
+static inline bool mapping_may_be(const void *block)
+{
+    return (uintptr_t)block % PAGE == 0;
+}
+
+static inline enum knoll_fault mapping_broken(const struct mapping *mapping)
+{
+    (void)mapping;
+    return KNOLL_FAULT_NONE;
+}
+
+static inline const struct mapping *mapping_around(const void *address)
+{
+    (void)address;
+    return NULL;
+}
+
+static inline void pages_forbid(void *from, void *to)
+{
+    (void)from, (void)to;
+}
+
+#else
+
+static inline bool mapping_may_be(const void *block)
+{
+    (void)block;
+    return true;
+}
+
+/* From its first guard page's start to its last one's end. */
+static inline unsigned char *mapping_start(const struct mapping *mapping)
+{
+    return mapping->block - mapping->before - PAGE;
+}
+
+static inline unsigned char *mapping_end(const struct mapping *mapping)
+{
+    size_t size = mapping->before + mapping->size + (mapping->size == 0);
+    return mapping->block - mapping->before + (size + PAGE - 1) / PAGE * PAGE + PAGE;
+}
+
+/* What was written round the block, if anything was: KNOLL_FAULT_OVERFLOW or _UNDERFLOW. */
+enum knoll_fault mapping_broken(const struct mapping *mapping);
+
+/* The mapping that this address is in, or in a guard page of, even if it was freed; NULL if there is none. */
+const struct mapping *mapping_around(const void *address);
+
+/* Makes all whole pages of this span inaccessible. */
+void pages_forbid(void *from, void *to);
+
+/* The core's KNOLL_RANDOM_HOOK. */
+uint32_t guarded_random(void);
+
+#endif
 
 #endif

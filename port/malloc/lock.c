@@ -3,7 +3,8 @@
  * While a thread is in a heap a signal handler may interrupt it, on the same thread, and free a block: taking the lock
  * would wait for ever. So each thread notes that it is inside; a handler that frees then leaves the block in a list,
  * which whoever leaves a heap next takes over, and a handler that allocates is refused. Until the program has a second
- * thread, the note is all there is to a lock.
+ * thread, the note is all there is to a lock. From rung 2 on a block may have no room for the list's link, and what
+ * follows it is verified: so there are places for blocks, and one that finds them all taken is lost.
  *
  * Around fork the lock is held, so that the child finds the heaps whole; what else happens around it on the same thread
  * may use them.
@@ -18,11 +19,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SPINS 100
+#define SPINS         100
+#define DEFERRED_MOST 256
 
 _Thread_local struct lock_thread lock_thread = {.cache = &cache_none};
 _Atomic(void *) lock_deferred;
 
+static _Atomic(void *) deferred[KNOLL_HARDEN < 2 ? 1 : DEFERRED_MOST]; /* at rung 2: what lock_deferred says there is */
 static atomic_int lock;
 
 static void futex(int operation, int value)
@@ -65,15 +68,32 @@ void lock_take(void)
     lock_thread.has_lock = true;
 }
 
-/* Takes over what handlers have freed. Inside. */
-static void free_deferred(void)
+static void free_list(void *block)
 {
-    void *block = atomic_exchange(&lock_deferred, NULL);
     while (block != NULL) {
         void *next = *(void **)block;
         heaps_free(block);
         block = next;
     }
+}
+
+static void free_places(void)
+{
+    for (size_t i = 0; i < sizeof deferred / sizeof deferred[0]; i++) {
+        void *block = atomic_exchange(&deferred[i], NULL);
+        if (block != NULL)
+            heaps_free(block);
+    }
+}
+
+/* Takes over what handlers have freed. Inside. */
+static void free_deferred(void)
+{
+    void *block = atomic_exchange(&lock_deferred, NULL);
+    if (KNOLL_HARDEN < 2)
+        free_list(block);
+    else if (block != NULL)
+        free_places();
 }
 
 /* Leaves with the lock, or after having left takes over what handlers have freed, which may have come at any moment. */
@@ -93,8 +113,23 @@ void lock_leave_slowly(void)
     } while (atomic_load_explicit(&lock_deferred, memory_order_relaxed) != NULL);
 }
 
+static void defer_to_place(void *block)
+{
+    for (size_t i = 0; i < sizeof deferred / sizeof deferred[0]; i++) {
+        void *none = NULL;
+        if (atomic_compare_exchange_strong(&deferred[i], &none, block)) {
+            atomic_store(&lock_deferred, deferred);
+            return;
+        }
+    }
+}
+
 void lock_defer_free(void *block)
 {
+    if (KNOLL_HARDEN >= 2) {
+        defer_to_place(block);
+        return;
+    }
     void *next = atomic_load(&lock_deferred);
     do
         *(void **)block = next;

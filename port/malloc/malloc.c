@@ -72,7 +72,7 @@ static void *allocate(size_t alignment, size_t size)
 /* Makes a cache for this thread, if it has none and may have one. */
 static void want_cache(void)
 {
-    if (lock_thread.own == NULL && !lock_thread.is_over && !lock_thread.inside)
+    if (HAS_CACHES && lock_thread.own == NULL && !lock_thread.is_over && !lock_thread.inside)
         cache_make();
 }
 

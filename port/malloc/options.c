@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-struct options options = {.decay_ms = 1000, .map_least = (size_t)32 << 20};
+struct options options = {.decay_ms = 1000, .map_least = MAP_LEAST};
 
 static void complain(const char *name, const char *value)
 {
@@ -48,7 +48,7 @@ void options_read(void)
     read_number("KNOLL_STATS_SIGNAL", 1, (uint64_t)SIGRTMAX, &stats_signal);
     read_number("KNOLL_THP", 0, 1, &huge_pages);
     read_number("KNOLL_DECAY_MS", 0, (uint64_t)1 << 40, &options.decay_ms);
-    read_number("KNOLL_MAP_BYTES", (uint64_t)64 << 10, (uint64_t)1 << 32, &map_least);
+    read_number("KNOLL_MAP_BYTES", MAP_LEAST_LEAST, (uint64_t)1 << 32, &map_least);
     options.stats = stats != 0;
     options.stats_signal = (int)stats_signal;
     options.huge_pages = huge_pages != 0;

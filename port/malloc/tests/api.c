@@ -197,14 +197,16 @@ static void numbers(void **state)
     (void)state;
     size_t used = mallinfo2().uordblks;
     void *block = malloc(1000);
-    assert_int_equal(mallinfo2().uordblks, used + malloc_usable_size(block));
+    size_t taken = mallinfo2().uordblks - used; /* from rung 2 on with what is round it */
+    assert_true(KNOLL_HARDEN < 2 ? taken == malloc_usable_size(block) : taken > malloc_usable_size(block));
     free(block);
     assert_int_equal(mallinfo2().uordblks, used);
+    struct mallinfo2 before = mallinfo2();
     void *mapping = malloc(MIB(5000)); /* mapped by itself whatever the options */
-    assert_int_equal(mallinfo2().hblks, 1);
-    assert_int_equal(mallinfo2().hblkhd, MIB(5000));
+    assert_int_equal(mallinfo2().hblks, before.hblks + 1);
+    assert_int_equal(mallinfo2().hblkhd, before.hblkhd + MIB(5000));
     free(mapping);
-    assert_int_equal(mallinfo2().hblks, 0);
+    assert_int_equal(mallinfo2().hblks, before.hblks);
     char *text = NULL;
     size_t length = 0;
     FILE *stream = open_memstream(&text, &length);

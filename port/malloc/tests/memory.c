@@ -100,27 +100,31 @@ static void mappings(void **state)
         free(blocks[i]);
     for (size_t i = 1; i < 600; i += 2) {
         assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
-        blocks[i] = realloc(blocks[i], MIB(40));
+        if (i % 64 == 1 || KNOLL_MALLOC_RUNG < 3) /* where these are moved by copying */
+            blocks[i] = realloc(blocks[i], MIB(40));
         assert_int_equal(blocks[i][MIB(32) - 1], (unsigned char)i);
         free(blocks[i]);
     }
     assert_true(resident_bytes() <= before + MIB(2));
 }
 
-/* More than the first span, with KNOLL_MAP_BYTES such that these blocks are not mapped by themselves. */
+/* More than the first span, with KNOLL_MAP_BYTES such that these blocks are not mapped by themselves. From rung 2 on
+ * spans are shorter, and all that is handed out is looked at. */
+#define SPANNING (KNOLL_HARDEN < 2 ? MIB(1000) : MIB(10))
+
 static void spans(void **state)
 {
     unsigned char *blocks[12];
     size_t reserved = mallinfo2().arena;
     (void)state;
     for (size_t i = 0; i < 12; i++) {
-        blocks[i] = malloc(MIB(1000));
+        blocks[i] = malloc(SPANNING);
         assert_non_null(blocks[i]);
-        blocks[i][MIB(1000) - 1] = (unsigned char)i;
+        blocks[i][SPANNING - 1] = (unsigned char)i;
     }
     assert_true(mallinfo2().arena > reserved);
     for (size_t i = 0; i < 12; i++) {
-        assert_int_equal(blocks[i][MIB(1000) - 1], i);
+        assert_int_equal(blocks[i][SPANNING - 1], i);
         free(blocks[i]);
     }
 }
