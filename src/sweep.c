@@ -28,6 +28,7 @@ const char *knoll_invariant(int number)
 
 struct sweep {
     const struct knoll_heap *heap;
+    bool passes_runs;    /* by free runs, whose fill is not verified */
     unsigned char *next; /* before it all is verified */
     unsigned char *region_end;
     uint32_t waiting; /* blocks in quarantine */
@@ -62,6 +63,11 @@ static int sweep_item(void *context, const struct knoll_item *item)
     unsigned char *start = (unsigned char *)(uintptr_t)item->start;
     if (item->kind == KNOLL_ITEM_BLOCK)
         return sweep_block(sweep, item);
+    if (item->kind == KNOLL_ITEM_FREE && sweep->passes_runs) {
+        if (knoll_fill_broken(sweep->next, start) != NULL)
+            return FILL;
+        sweep->next = start + item->size;
+    }
     if (item->kind == KNOLL_ITEM_REGION) {
         if (knoll_fill_broken(sweep->next, sweep->region_end) != NULL)
             return FILL;
@@ -85,17 +91,26 @@ static bool ring_agrees(const struct knoll_heap *heap, const struct sweep *sweep
     return addresses == sweep->waiting_addresses;
 }
 
-int knoll_check(const struct knoll_heap *heap)
+static int sweep_all(const struct knoll_heap *heap, bool passes_runs)
 {
-    struct sweep sweep = {heap, NULL, NULL, 0, 0, 0};
-    int broken = PLAIN(check)(heap);
-    if (broken == 0)
-        broken = PLAIN(walk)(heap, sweep_item, &sweep);
+    struct sweep sweep = {.heap = heap, .passes_runs = passes_runs};
+    int broken = PLAIN(walk)(heap, sweep_item, &sweep);
     if (broken == 0 && knoll_fill_broken(sweep.next, sweep.region_end) != NULL)
         broken = FILL;
     if (broken == 0 && !ring_agrees(heap, &sweep))
         broken = QUARANTINE;
     return broken;
+}
+
+int knoll_check(const struct knoll_heap *heap)
+{
+    int broken = PLAIN(check)(heap);
+    return broken != 0 ? broken : sweep_all(heap, false);
+}
+
+int knoll_check_blocks(const struct knoll_heap *heap)
+{
+    return sweep_all(heap, true);
 }
 
 /* ---- The walk ---- */

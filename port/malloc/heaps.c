@@ -359,6 +359,21 @@ void *heaps_resize(void *block, size_t size)
     return resized != NULL ? resized : move(block, knoll_usable_size(in, block), size);
 }
 
+/* ---- The end ---- */
+
+void heaps_verify(void)
+{
+    for (size_t i = 0; i < heaps; i++) {
+        int broken = knoll_check_blocks(&heap[i]);
+        if (broken != 0)
+            report_broken(broken);
+    }
+    struct mapping *mapping = NULL;
+    while ((mapping = mapping_table_next(mapping)) != NULL)
+        if (!mapping->waits && mapping_broken(mapping) != KNOLL_FAULT_NONE)
+            heaps_fault(mapping_broken(mapping), mapping->block);
+}
+
 /* ---- Totals ---- */
 
 static void add(struct knoll_stats *sum, const struct knoll_stats *of)

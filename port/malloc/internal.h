@@ -80,6 +80,9 @@ void report_stats(int file);
 /* A misuse that knoll_last_fault describes: one line, and the end of the program. */
 _Noreturn void report_fault(void);
 
+/* Damage that nobody has come upon, found when the program ends: one line, and the end by a signal instead. */
+_Noreturn void report_broken(int invariant);
+
 /* ---- lock.c ---- */
 
 /* What is known of this thread. */
@@ -142,6 +145,9 @@ void *heaps_resize(void *block, size_t size);
 void heaps_free(void *block);
 void heaps_free_sized(void *block, size_t alignment, size_t size);
 size_t heaps_usable_size(const void *block);
+
+/* From rung 2 on: verifies what lies round all blocks, and reports what is broken. */
+void heaps_verify(void);
 
 /* A misuse of this block that no heap found by itself: it is reported, and the program ends. */
 _Noreturn void heaps_fault(enum knoll_fault fault, const void *block);

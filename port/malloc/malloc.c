@@ -49,6 +49,10 @@ static void __attribute__((destructor)) stop(void)
 {
     if (options.stats)
         print_stats(2);
+    if (KNOLL_MALLOC_RUNG >= 2 && lock_enter()) {
+        heaps_verify();
+        lock_leave();
+    }
 }
 
 /* ---- Allocating ---- */

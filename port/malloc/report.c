@@ -50,6 +50,15 @@ void report_fault(void)
     abort();
 }
 
+void report_broken(int invariant)
+{
+    struct line line = {.length = 0};
+    line_text(&line, "knoll: found at the program's end; broken: ");
+    line_text(&line, knoll_invariant(invariant));
+    line_end(&line, 2);
+    abort();
+}
+
 static void print_total(int file, const char *name, uint64_t number)
 {
     struct line line = {.length = 0};

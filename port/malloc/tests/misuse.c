@@ -538,7 +538,7 @@ static _Noreturn void do_case(const struct misuse *misuse)
     memset(before, 0x11, written);
     memset(block, 0x11, written);
     memset(after, 0x11, written);
-    _exit(EXIT_OF(misuse->act(misuse->size, misuse->amount)));
+    exit(EXIT_OF(misuse->act(misuse->size, misuse->amount))); /* where what nobody came upon is found */
 }
 
 /* Of the process that did it; -1 if that ended in a way that none should. */
