@@ -230,8 +230,8 @@ void knoll_set_tag(struct knoll_heap *heap, uintptr_t tag);
 void knoll_drain(struct knoll_heap *heap);
 
 /* Verifies what lies round all blocks, what is free in slabs, and the quarantine, as knoll_check does, but neither the
- * tables nor free runs. Returns 0, or 16 to 18, the number of the invariant that is broken. O(bytes in slabs and large
- * blocks). Call: reader. */
+ * tables nor free runs further than a unit from their ends. Returns 0, or 16 to 18, the number of the invariant that is
+ * broken. O(bytes in slabs and large blocks). Call: reader. */
 int knoll_check_blocks(const struct knoll_heap *heap);
 
 #else

@@ -28,7 +28,7 @@ const char *knoll_invariant(int number)
 
 struct sweep {
     const struct knoll_heap *heap;
-    bool passes_runs;    /* by free runs, whose fill is not verified */
+    bool passes_runs;    /* by what is inside free runs, a unit from either end */
     unsigned char *next; /* before it all is verified */
     unsigned char *region_end;
     uint32_t waiting; /* blocks in quarantine */
@@ -64,9 +64,9 @@ static int sweep_item(void *context, const struct knoll_item *item)
     if (item->kind == KNOLL_ITEM_BLOCK)
         return sweep_block(sweep, item);
     if (item->kind == KNOLL_ITEM_FREE && sweep->passes_runs) {
-        if (knoll_fill_broken(sweep->next, start) != NULL)
+        if (knoll_fill_broken(sweep->next, start + UNIT) != NULL)
             return FILL;
-        sweep->next = start + item->size;
+        sweep->next = start + item->size - UNIT;
     }
     if (item->kind == KNOLL_ITEM_REGION) {
         if (knoll_fill_broken(sweep->next, sweep->region_end) != NULL)

@@ -179,6 +179,30 @@ static void fill_at_the_end_of_a_region(void **state)
     assert_true(knoll_check(&heap) != 0 && knoll_check(&heap) < GUARDS_BROKEN);
 }
 
+/* What knoll_check_blocks verifies, and what it leaves to knoll_check. */
+static void blocks_alone_are_verified(void **state)
+{
+    (void)state;
+    make();
+    unsigned char *block = knoll_malloc(&heap, 100);
+    unsigned char *large = knoll_malloc(&heap, 20000);
+    unsigned char *waits = knoll_malloc(&heap, 100);
+    knoll_free(&heap, waits);
+    unsigned char *end = start + KIB(256);
+    unsigned char *spoilt[] = {block - 1, block + 100, large + 20000, waits + 5, end - 1};
+    assert_int_equal(knoll_check_blocks(&heap), 0);
+    for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
+        spoil(spoilt[i]);
+        assert_int_equal(knoll_check_blocks(&heap), i < 3 ? GUARDS_BROKEN : FILL_BROKEN);
+        spoil(spoilt[i]);
+    }
+    spoil(end - KIB(32));
+    assert_int_equal(knoll_check_blocks(&heap), 0);
+    assert_int_equal(knoll_check(&heap), FILL_BROKEN);
+    spoil(end - KIB(32));
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
 static void the_quarantine_is_counted(void **state)
 {
     (void)state;
@@ -223,6 +247,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_secret_is_set_before_the_first_block),
     cmocka_unit_test(a_run_grows_over_a_write),
     cmocka_unit_test(fill_at_the_end_of_a_region),
+    cmocka_unit_test(blocks_alone_are_verified),
     cmocka_unit_test(the_quarantine_is_counted),
     cmocka_unit_test(a_block_without_its_front_part_is_shown_without_bytes),
 };

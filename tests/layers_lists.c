@@ -1,4 +1,4 @@
-/* What knoll_check sees of lists that no look at a run by itself can tell, and of damage that is done between slices.
+/* What knoll_check sees of lists that no look at a run by itself can tell, and of what happens between slices.
  *
  * Each run's links are verified with the run. So a list can be wrong only where all links go both ways and no head, or
  * the wrong one, leads to them; or where it was sound when its runs were looked at and is not when it is followed.
@@ -85,7 +85,45 @@ static void a_ring_of_slabs(void **state)
     expect(PARTIAL_LISTS, &heap.size_class[0].partial);
 }
 
-/* ---- Between slices, with no other change ---- */
+/* ---- What can be in a list ---- */
+
+static void what_can_be_a_member(void **state)
+{
+    (void)state;
+    make_two_free_runs();
+    struct run_list runs = {&heap.list[list], RUN_FREE, list};
+    struct run_list others = {&heap.list[list + 1], RUN_FREE, list + 1};
+    assert_non_null(knoll_check_member(&heap, &runs, first));
+    assert_null(knoll_check_member(&heap, &others, first));
+    if (!CLASSIC) { /* a run that reaches beyond the region's end: the length of those over three is in the third cell
+                     */
+        uint32_t left = heap.region[0]->count - (first & INDEX_MASK);
+        entry_of(&heap, first)[CELL_LENGTH] = left + 1;
+        assert_null(knoll_check_member(&heap, &runs, first));
+    }
+
+    make_wide();
+    take_slab(0);
+    unsigned char *block = blocks[0];
+    take_slab(0);
+    struct slab_place place = find(block);
+    struct run_list slabs = {&heap.size_class[0].partial, RUN_SLAB, 0};
+    struct run_list slabs_of_another = {&heap.size_class[1].partial, RUN_SLAB, 1};
+    assert_null(knoll_check_member(&heap, &slabs, place.number)); /* which is in no list */
+    place.slab[CELL_NOTES] |= SLAB_LISTED;
+    assert_non_null(knoll_check_member(&heap, &slabs, place.number));
+    assert_null(knoll_check_member(&heap, &slabs_of_another, place.number));
+}
+
+static void a_free_run_without_length(void **state)
+{
+    (void)state;
+    make_two_free_runs();
+    entry_of(&heap, second)[CELL_LENGTH] = 0; /* the one that is looked at first */
+    expect(RUNS_TILE, unit_address(&heap, second));
+}
+
+/* ---- Steps ---- */
 
 /* Takes slices until all runs have been looked at, and no list. */
 static void look_at_all_runs(void)
@@ -95,6 +133,31 @@ static void look_at_all_runs(void)
         assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
     while (cursor.unit < heap.region[0]->count);
 }
+
+/* Each link takes a step, and so does each list. */
+static void a_slice_follows_no_more_links_than_it_may(void **state)
+{
+    (void)state;
+    make_two_free_runs();
+    for (size_t budget = 1; budget <= 4; budget++) {
+        memset(&cursor, 0, sizeof cursor);
+        while (cursor.passes == 0) {
+            uint32_t place = cursor.list;
+            assert_int_equal(knoll_check_slice(&heap, &cursor, budget), HOLDS);
+            assert_true(cursor.passes != 0 || cursor.list - place <= budget);
+        }
+    }
+    make_two_free_runs();
+    look_at_all_runs();
+    size_t slices = 0; /* in the list of the two: to the first, to the second, to the end */
+    do {
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+        slices += cursor.list == list && cursor.passes == 0;
+    } while (cursor.passes == 0);
+    assert_true(slices >= 2);
+}
+
+/* ---- Between slices, with no other change ---- */
 
 static void expect_in_this_pass(int number, const void *where)
 {
@@ -176,6 +239,98 @@ static void a_shape_that_breaks_before_the_search_comes_to_it(void **state)
     expect_in_this_pass(SLAB_SHAPES, unit_address(&heap, slab.number));
 }
 
+/* From unit to unit, a step each, and no run is passed by. */
+static void the_search_takes_a_step_a_unit(void **state)
+{
+    enum { LONG = 64 };
+    (void)state;
+    make_wide();
+    uint32_t start = hold(LONG, LONG);
+    uint32_t next = hold(LONG, LONG);
+    hold_all();
+    look_at(start);
+    uint32_t unit = cursor.unit;
+    release(start);
+    heap.allocations++;
+    while (cursor.run != (next & INDEX_MASK)) {
+        cursor.where = &heap;
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+        assert_null(cursor.where);
+        assert_true(cursor.unit - unit <= 1 && cursor.unit <= (next & INDEX_MASK) + 1);
+        unit = cursor.unit;
+    }
+}
+
+/* The place where it begins came to lie in a slab, or before a free run, meanwhile. */
+static void the_search_finds_the_next_run(void **state)
+{
+    (void)state;
+    uint32_t length = shape_length(usual(KNOLL_CLASS_COUNT - 1));
+    make_wide();
+    uint32_t start = hold(length, length);
+    uint32_t next = hold(length, length);
+    hold_all();
+    look_at(start);
+    release(start);
+    assert_int_equal(find(take(KNOLL_CLASS_COUNT - 1)).number, start);
+    heap.allocations++;
+    do
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+    while (cursor.run == (start & INDEX_MASK));
+    assert_int_equal(cursor.run, next & INDEX_MASK);
+
+    make_two_free_runs();
+    uint32_t before = second - LENGTH;
+    look_at(before);
+    release(before);
+    uint32_t merged = free_run_length(entry_of(&heap, before));
+    heap.allocations++;
+    do
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+    while (cursor.run == (before & INDEX_MASK));
+    assert_int_equal(cursor.run, (before + merged) & INDEX_MASK);
+}
+
+static void a_run_that_is_now_inside_a_free_one_is_gone(void **state)
+{
+    (void)state;
+    make_wide();
+    uint32_t whole = hold(4 * LENGTH, 4 * LENGTH);
+    hold_all();
+    release(whole);
+    uint32_t start = hold(LENGTH, 1);
+    uint32_t middle = hold(LENGTH, 1);
+    uint32_t last = hold(2 * LENGTH, 1);
+    assert_true(start == whole && middle == start + LENGTH && last == middle + LENGTH);
+    look_at(middle);
+    struct knoll_check_cursor seen = cursor;
+    assert_true(knoll_check_run_stays(heap.region[0], &seen));
+    release(middle); /* so that its cells say this length when they mean nothing any more */
+    seen.kind = RUN_FREE;
+    assert_true(CLASSIC == knoll_check_run_stays(heap.region[0], &seen));
+    release(start);
+    release(last);
+    assert_false(knoll_check_run_stays(heap.region[0], &seen));
+    seen.kind = RUN_LARGE;
+    assert_false(knoll_check_run_stays(heap.region[0], &seen));
+}
+
+/* What a list's link led to is taken away while the list is followed. */
+static void a_link_is_forgotten_when_the_heap_changes(void **state)
+{
+    (void)state;
+    make_two_free_runs();
+    look_at_all_runs();
+    do
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
+    while (cursor.next != second);
+    assert_int_equal(hold(LENGTH, 1), first);
+    assert_int_equal(hold(LENGTH, 1), second);
+    heap.allocations += 2;
+    expect_in_this_pass(HOLDS, NULL);
+    assert_int_equal(knoll_check(&heap), HOLDS);
+}
+
 static void a_shape_that_breaks_behind_the_place(void **state)
 {
     (void)state;
@@ -191,10 +346,17 @@ static void a_shape_that_breaks_behind_the_place(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_ring_of_free_runs),
     cmocka_unit_test(a_ring_of_slabs),
+    cmocka_unit_test(what_can_be_a_member),
+    cmocka_unit_test(a_free_run_without_length),
+    cmocka_unit_test(a_slice_follows_no_more_links_than_it_may),
     cmocka_unit_test(a_link_back_that_breaks_before_it_is_followed),
     cmocka_unit_test(a_slab_that_comes_into_a_list_unseen),
     cmocka_unit_test(a_shape_that_breaks_before_the_search_comes_to_it),
     cmocka_unit_test(a_shape_that_breaks_behind_the_place),
+    cmocka_unit_test(the_search_takes_a_step_a_unit),
+    cmocka_unit_test(the_search_finds_the_next_run),
+    cmocka_unit_test(a_run_that_is_now_inside_a_free_one_is_gone),
+    cmocka_unit_test(a_link_is_forgotten_when_the_heap_changes),
 };
 
 CHECK_MAIN(tests)
