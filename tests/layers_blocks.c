@@ -67,6 +67,11 @@ static void expect_run(const void *address, size_t length, size_t alignment)
     assert_int_equal(large_alignment(run), alignment);
     assert_int_equal(block_alignment(&found), alignment);
     assert_int_equal(heap.large_blocks, 1);
+    struct block around = {{NULL, &knoll_shapes[0], NOWHERE, 99}, 0};
+    const unsigned char *last = (const unsigned char *)address + length * UNIT - 1;
+    assert_ptr_equal(knoll_block_around(&heap, last, &around), address);
+    assert_true(around.place.slab == run && around.place.shape == NULL && around.place.number == found.place.number);
+    assert_true(around.place.index == 0 && around.size == found.size);
 }
 
 /* Taken, made shorter, made longer, and given back, at every alignment. */
