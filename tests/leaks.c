@@ -386,7 +386,7 @@ static void whose_leak_it_is(void **state)
     make();
     for (size_t i = 0; i < 3; i++) {
         knoll_set_tag(&heap, 70 + i);
-        blocks[i] = knoll_malloc(&heap, 100 << 4 * i);
+        blocks[i] = knoll_malloc(&heap, (size_t)100 << 4 * i);
         knoll_free(&heap, knoll_malloc(&heap, 100));
     }
     leaked_count = 0;
