@@ -102,16 +102,26 @@ const unsigned char *knoll_guard_broken(const struct knoll_heap *heap, const uns
     return span_broken(user + guard_front_of(user)->size, end, canary_word(heap, user));
 }
 
+#if KNOLL_MEMORY_IS_ZERO
+
 void knoll_fill(unsigned char *start, const unsigned char *end)
 {
-    while (KNOLL_MEMORY_IS_ZERO &&
-           (size_t)(end - start) > KNOLL_PAGE) { /* a round a page: what holds it is not touched */
+    while ((size_t)(end - start) > KNOLL_PAGE) { /* a round a page: what holds it is not touched */
         if (knoll_fill_broken(start, start + KNOLL_PAGE) != NULL)
             __builtin_memset(start, FILL_BYTE, KNOLL_PAGE);
         start += KNOLL_PAGE;
     }
     __builtin_memset(start, FILL_BYTE, (size_t)(end - start));
 }
+
+#else
+
+void knoll_fill(unsigned char *start, const unsigned char *end)
+{
+    __builtin_memset(start, FILL_BYTE, (size_t)(end - start));
+}
+
+#endif
 
 const unsigned char *knoll_fill_broken(const unsigned char *start, const unsigned char *end)
 {

@@ -27,10 +27,9 @@
 static void fill_region(const struct knoll_region *region)
 {
     unsigned char *start = region_base(region);
-    if (KNOLL_MEMORY_IS_ZERO)
-        return; /* it holds it already */
-    knoll_fill(start + ((size_t)region->first << KNOLL_UNIT_SHIFT),
-               start + ((size_t)region->count << KNOLL_UNIT_SHIFT));
+    if (!KNOLL_MEMORY_IS_ZERO) /* which holds it already */
+        knoll_fill(start + ((size_t)region->first << KNOLL_UNIT_SHIFT),
+                   start + ((size_t)region->count << KNOLL_UNIT_SHIFT));
 }
 
 int knoll_init(struct knoll_heap *heap, void *start, size_t size)

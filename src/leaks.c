@@ -114,7 +114,7 @@ static void look_through(struct knoll_leaks *leaks, const void *start, size_t si
 static void look_through_block(struct knoll_leaks *leaks, const unsigned char *start, size_t size)
 {
     struct knoll_item item;
-    if (knoll_callers_block(leaks->heap, start, size, &item)) /* which what was reached is */
+    if (knoll_callers_block(leaks->heap, start, size, &item)) /* not covered: what was reached is one */
         look_through(leaks, item.start, item.size);
 }
 

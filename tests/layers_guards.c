@@ -53,6 +53,43 @@ static void a_forged_front_part(void **state)
     assert_int_equal(last_fault.count, 0);
 }
 
+/* One that says more bytes than there are: what would be the canary lies outside of the block. */
+static void a_front_part_that_says_too_much(void **state)
+{
+    (void)state;
+    make();
+    unsigned char *block = knoll_malloc(&heap, 100);
+    guard_front_of(block)->size = 5000;
+    knoll_guard_seal(&heap, block);
+    knoll_free(&heap, block);
+    assert_int_equal(last_fault.count, 1);
+    guard_front_of(block)->size = 100;
+    knoll_guard_seal(&heap, block);
+    knoll_free(&heap, block);
+    assert_int_equal(last_fault.count, 1);
+}
+
+/* Tables that name, as the block to be handed out next, none, or one that is too small. */
+static void a_block_that_cannot_serve(void **state)
+{
+    (void)state;
+#if KNOLL_MAGAZINE > 0
+    for (size_t which = 0; which < 2; which++) {
+        make();
+        unsigned char *small = knoll_malloc(&heap, 16);
+        knoll_free(&heap, knoll_malloc(&heap, 900));
+        knoll_drain(&heap);
+        size_t size_class = class_for(1, 900 + OVERHEAD);
+        struct knoll_hint *hint = &heap.magazine[size_class * KNOLL_MAGAZINE];
+        assert_int_equal(heap.hints[size_class], 1);
+        hint->block = which == 0 ? (unsigned char *)hint->block + 16 : small - GUARD_FRONT;
+        assert_null(knoll_malloc(&heap, 900));
+        assert_int_equal(last_fault.count, 1);
+        assert_true(guard_front_of(small)->size == 16); /* which is untouched */
+    }
+#endif
+}
+
 static void a_write_far_in_front(void **state)
 {
     (void)state;
@@ -179,6 +216,13 @@ static void fill_at_the_end_of_a_region(void **state)
     assert_true(knoll_check(&heap) != 0 && knoll_check(&heap) < GUARDS_BROKEN);
 }
 
+static int note_free_run(void *context, const struct knoll_item *item)
+{
+    if (item->kind == KNOLL_ITEM_FREE)
+        *(unsigned char **)context = (unsigned char *)(uintptr_t)item->start;
+    return item->kind == KNOLL_ITEM_FREE;
+}
+
 /* What knoll_check_blocks verifies, and what it leaves to knoll_check. */
 static void blocks_alone_are_verified(void **state)
 {
@@ -189,7 +233,9 @@ static void blocks_alone_are_verified(void **state)
     unsigned char *waits = knoll_malloc(&heap, 100);
     knoll_free(&heap, waits);
     unsigned char *end = start + KIB(256);
-    unsigned char *spoilt[] = {block - 1, block + 100, large + 20000, waits + 5, end - 1};
+    unsigned char *run = end;
+    assert_int_equal(knoll_walk(&heap, note_free_run, &run), 1);
+    unsigned char *spoilt[] = {block - 1, block + 100, large + 20000, waits + 5, run, end - 1};
     assert_int_equal(knoll_check_blocks(&heap), 0);
     for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
         spoil(spoilt[i]);
@@ -241,6 +287,8 @@ static void a_block_without_its_front_part_is_shown_without_bytes(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_forged_front_part),
+    cmocka_unit_test(a_front_part_that_says_too_much),
+    cmocka_unit_test(a_block_that_cannot_serve),
     cmocka_unit_test(a_write_far_in_front),
     cmocka_unit_test(a_front_part_broken_in_quarantine),
     cmocka_unit_test(addresses_that_no_block_can_have),
