@@ -316,7 +316,9 @@ static enum outcome overflow_that_skips(size_t size, size_t distance)
     free(before);
     free(after);
     churn(size, OTHERS);
-    return MISSED;
+    /* From rung 2 on the end of the program verifies all but the inside of free runs. There, where at rung 3 chance may
+     * have it that the byte lies, it belongs to nobody, and whoever takes the memory comes upon it. */
+    return KNOLL_MALLOC_RUNG >= 3 ? NEUTRALISED : MISSED;
 }
 
 static enum outcome overflow_of_aligned(size_t alignment, size_t count)
@@ -626,12 +628,14 @@ static int run_all(unsigned long runs, bool measure)
     return wrong == 0 && (measure || is_enough(sum)) ? 0 : 1;
 }
 
-/* What is stopped or neutralised at one rung is no less so above. */
+/* What is stopped or neutralised at one rung is no less so above; but at rung 3, where places are random, what is
+ * stopped at rung 2 may be neutralised. */
 static bool no_rung_weakens(void)
 {
     for (size_t i = 0; i < MISUSES; i++)
         for (size_t rung = 1; rung < 4; rung++)
-            if (misuses[i].expected[rung] < misuses[i].expected[rung - 1]) {
+            if (misuses[i].expected[rung] < misuses[i].expected[rung - 1] &&
+                (rung < 3 || misuses[i].expected[rung] == MISSED)) {
                 printf("%s: rung %zu is weaker than the one below\n", misuses[i].name, rung);
                 return false;
             }

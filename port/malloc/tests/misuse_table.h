@@ -115,7 +115,7 @@ static const struct misuse misuses[] = {
     CASE(OVERFLOWS, overflow_by_ones, 5001, 1, M, M, S, S),
     CASE(OVERFLOWS, overflow_seen_by_realloc, 61, 1, M, M, S, S),
     CASE(OVERFLOWS, overflow_seen_by_realloc, 5001, 1, M, M, S, S),
-    CASE(OVERFLOWS, overflow_that_skips, 24, 8, M, M, S, S),
+    CASE(OVERFLOWS, overflow_that_skips, 24, 8, M, M, S, N),
     CASE(OVERFLOWS, overflow_that_skips, 4096, 4000, M, M, M, S),
     CASE(OVERFLOWS, overflow_that_skips, 20000, 1000, M, M, M, S),
     CASE(OVERFLOWS, overflow_that_skips, 20000, 20000, M, M, M, S),
