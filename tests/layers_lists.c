@@ -140,12 +140,15 @@ static void a_slice_follows_no_more_links_than_it_may(void **state)
     (void)state;
     make_two_free_runs();
     for (size_t budget = 1; budget <= 4; budget++) {
+        size_t slices = 0;
         memset(&cursor, 0, sizeof cursor);
-        while (cursor.passes == 0) {
+        for (; cursor.passes == 0; slices++) {
             uint32_t place = cursor.list;
             assert_int_equal(knoll_check_slice(&heap, &cursor, budget), HOLDS);
             assert_true(cursor.passes != 0 || cursor.list - place <= budget);
+            slices -= cursor.list == 0;
         }
+        assert_true(slices * budget >= list_count(&heap));
     }
     make_two_free_runs();
     look_at_all_runs();
@@ -280,7 +283,7 @@ static void the_search_finds_the_next_run(void **state)
     assert_int_equal(cursor.run, next & INDEX_MASK);
 
     make_two_free_runs();
-    uint32_t before = second - LENGTH;
+    uint32_t before = first - LENGTH; /* in classic they are no buddies */
     look_at(before);
     release(before);
     uint32_t merged = free_run_length(entry_of(&heap, before));
@@ -288,7 +291,7 @@ static void the_search_finds_the_next_run(void **state)
     do
         assert_int_equal(knoll_check_slice(&heap, &cursor, 1), HOLDS);
     while (cursor.run == (before & INDEX_MASK));
-    assert_int_equal(cursor.run, (before + merged) & INDEX_MASK);
+    assert_int_equal(cursor.run, (CLASSIC ? first : before + merged) & INDEX_MASK);
 }
 
 static void a_run_that_is_now_inside_a_free_one_is_gone(void **state)
