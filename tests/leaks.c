@@ -466,6 +466,7 @@ static void a_change_inside_a_run(void **state)
     struct found found = {0, 0, 0};
     (void)state;
     make();
+    make_heap(&heap, arena, MIB(2)); /* one region, so that both passes come to the same units first */
     add_node(0, 60000);
     knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
     do
