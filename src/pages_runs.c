@@ -29,10 +29,10 @@
 
 #if KNOLL_PROFILE == KNOLL_COMPACT
 
+#include "chance.h"
 #include "failure.h"
 #include "free_lists.h"
 #include "pages.h"
-#include "chance.h"
 
 #define RANDOM_PLACES 16u /* where there is chance, so many places in a free run are possible */
 

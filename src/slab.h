@@ -9,8 +9,8 @@
 #ifndef KNOLL_SLAB_H
 #define KNOLL_SLAB_H
 
-#include "classes.h"
 #include "chance.h"
+#include "classes.h"
 
 #define SLAB_LISTED          (1u << NOTES_SHIFT) /* it is in its class's list */
 #define SLAB_LOOSE           (1u << (NOTES_SHIFT + 1)) /* one of its blocks was asked for as another size, see knoll_realloc */

@@ -59,14 +59,18 @@ static void a_front_part_that_says_too_much(void **state)
     (void)state;
     make();
     unsigned char *block = knoll_malloc(&heap, 100);
-    guard_front_of(block)->size = 5000;
-    knoll_guard_seal(&heap, block);
-    knoll_free(&heap, block);
-    assert_int_equal(last_fault.count, 1);
+    size_t whole = knoll_used_bytes(&heap);
+    size_t sizes[] = {whole - OVERHEAD + 1, whole, whole + 1, SIZE_MAX, SIZE_MAX - OVERHEAD + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        guard_front_of(block)->size = sizes[i];
+        knoll_guard_seal(&heap, block);
+        knoll_free(&heap, block);
+        assert_int_equal(last_fault.count, i + 1);
+    }
     guard_front_of(block)->size = 100;
     knoll_guard_seal(&heap, block);
     knoll_free(&heap, block);
-    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(last_fault.count, sizeof sizes / sizeof sizes[0]);
 }
 
 /* Tables that name, as the block to be handed out next, none, or one that is too small. */
