@@ -45,14 +45,15 @@ static void every_bit_is_seen(void **state)
         expect_all_seen(&heap.quarantine[heap.quarantine_first + i].block, sizeof(void *));
 }
 
-/* In another place of the heap, in the tables, outside, at no block's place. */
+/* In another place of the heap, in the tables, outside, off alignment, where a block starts and its front part is. */
 static void what_is_no_block_is_left_alone(void **state)
 {
     (void)state;
-    for (size_t which = 0; which < 4; which++) {
+    for (size_t which = 0; which < 5; which++) {
         make_waiting();
         unsigned char *wrong[] = {arena + MIB(1) - 64, arena + 64, arena + MIB(2),
-                                  (unsigned char *)heap.quarantine[heap.quarantine_first].block + 1};
+                                  (unsigned char *)heap.quarantine[heap.quarantine_first].block + 1,
+                                  (unsigned char *)heap.quarantine[heap.quarantine_first].block - 16};
         heap.quarantine[heap.quarantine_first].block = wrong[which];
         knoll_drain(&heap);
         assert_int_equal(last_fault.count, 1);
