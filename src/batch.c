@@ -31,31 +31,31 @@ size_t PLAIN(malloc_batch)(struct knoll_heap *heap, size_t size, size_t count, v
     return taken;
 }
 
-/* How many of the blocks, the first of which is held at this place, are held in the same slab; and their bits. */
-static size_t in_same_slab(const struct slab_place *place, void *const *blocks, size_t count, uint64_t *bits)
+/* How many of the blocks, the first of which is held at this place, are held in the same slab; and its word when they
+ * are given back. */
+static size_t in_same_slab(const struct slab_place *place, void *const *blocks, size_t count, uint64_t *word)
 {
-    uintptr_t start = (uintptr_t)blocks[0] & ~(uintptr_t)place->shape->low;
-    uint64_t free_bits = slab_word(place->slab) | bit(place->index);
+    const struct knoll_shape *shape = place->shape;
+    uintptr_t start = (uintptr_t)blocks[0] & ~(uintptr_t)shape->low;
+    uint64_t not_held = slab_word(place->slab) | bit(place->index);
     size_t same = 1;
-    *bits = bit(place->index);
     for (; same < count; same++) { /* at most 64 rounds: each sets another bit */
-        struct slab_place other = {place->slab, place->shape, place->number, 0};
         uintptr_t within = (uintptr_t)blocks[same] - start;
-        if (within > place->shape->low)
+        if (within > shape->low)
             break;
-        other.index = shape_block_at(place->shape, (uint32_t)within);
-        if (other.index >= place->shape->capacity || (free_bits >> other.index & 1) != 0)
+        uint32_t index = shape_block_at(shape, (uint32_t)within);
+        if (index >= shape->capacity || (not_held >> index & 1) != 0)
             break;
-        free_bits |= bit(other.index);
-        *bits |= bit(other.index);
+        not_held |= bit(index);
     }
+    *word = not_held;
     return same;
 }
 
 void PLAIN(free_batch)(struct knoll_heap *heap, void *const *blocks, size_t count)
 {
     struct slab_place place;
-    uint64_t bits;
+    uint64_t word;
     for (size_t i = 0, same; i < count; i += same) {
         const struct knoll_region *region = heap->region[0];
         same = 1;
@@ -63,10 +63,10 @@ void PLAIN(free_batch)(struct knoll_heap *heap, void *const *blocks, size_t coun
             PLAIN(free)(heap, blocks[i]);
             continue;
         }
-        same = in_same_slab(&place, blocks + i, count - i, &bits);
+        same = in_same_slab(&place, blocks + i, count - i, &word);
         heap->headroom += same * place.shape->size;
         for (size_t j = i; j < i + same; j++)
             annotate_given(blocks[j], place.shape->size);
-        slab_give_some(heap, place, bits, (uint32_t)same);
+        slab_give_some(heap, place, word, (uint32_t)same);
     }
 }

@@ -118,12 +118,12 @@ void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
     uint32_t *slab = entry_of(heap, group_unit(group));
     struct slab_place place = {slab, cpu_slab_shape(entry), group_unit(group), 0};
     entry_set_owner(entry, NOBODY, entry_is_loose(entry));
-    uint64_t bits = entry_free(entry) & ~slab_word(slab);
-    uint32_t count = bits_count(bits);
+    uint64_t word = slab_word(slab) | entry_free(entry);
+    uint32_t count = bits_count(word ^ slab_word(slab));
     if (count == 0)
         return;
     heap->headroom += (size_t)count * place.shape->size;
-    slab_give_some(heap, place, bits, count);
+    slab_give_some(heap, place, word, count);
 }
 
 /* ---- Queues ---- */

@@ -220,12 +220,13 @@ static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, 
     unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
     uint64_t word = slab_word(state->current);
     size_t taken = 0;
+    size_t end = heap->touched[size_class]; /* of the blocks that were handed out ever, the highest ones last */
     for (; word != 0 && taken < count; word &= word - 1) { /* at most 64 rounds */
         size_t index = bits_lowest(word);
         blocks[taken++] = start + index * size;
-        if (index >= heap->touched[size_class])
-            heap->touched[size_class] = (uint8_t)(index + 1);
+        end = index < end ? end : index + 1;
     }
+    heap->touched[size_class] = (uint8_t)end;
     slab_set_word(state->current, word);
     state->used += (uint32_t)taken;
     return taken;
@@ -247,11 +248,11 @@ static inline void slab_give(struct knoll_heap *heap, struct slab_place place, u
         knoll_slab_settle(heap, place.slab, place.shape, place.number, place.index, block);
 }
 
-/* Gives back these blocks of the slab at once, which are held. No magazine remembers them. */
-static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t bits, uint32_t count)
+/* Gives back so many blocks of the slab at once, which are held, and makes this its word. No magazine remembers them.
+ */
+static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t word, uint32_t count)
 {
     size_t size_class = place.shape->size_class;
-    uint64_t word = slab_word(place.slab) | bits;
     slab_set_word(place.slab, word);
     heap->size_class[size_class].used -= count;
     if ((place.slab[CELL_NOTES] & SLAB_LISTED) == 0 && place.slab != heap->size_class[size_class].current)

@@ -1,9 +1,10 @@
 /* What caches do with the lock held: begin, fill, empty, and change hands with their threads.
  *
- * A bin holds up to BIN_MOST blocks or about BIN_BYTES, but two at least, so a thread keeps at most what docs/malloc.md
- * says. An empty bin takes half of that from the heap at once, a full one gives half back: those that have been there
- * longest. A thread that ends leaves its cache, with what is in it, to the next thread that begins; so there are never
- * more caches than there were threads at once.
+ * A bin has room for BIN_LEAST blocks at first. Each time it is found empty, or full, its room is doubled, until that
+ * is BIN_MOST blocks or about BIN_BYTES: so a thread that allocates little keeps little, and at most what
+ * docs/malloc.md says. An empty bin takes half of its room from the heap at once; a full one that has all the room it
+ * may have gives half back: those that have been there longest. A thread that ends leaves its cache, with what is in
+ * it, to the next thread that begins; so there are never more caches than there were threads at once.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 
 #define BIN_BYTES ((size_t)32 << 10)
+#define BIN_LEAST 2u
 
 uint64_t cache_secret = 1;
 struct cache cache_none;
@@ -47,17 +49,31 @@ static void begin_all(void)
     has_key = pthread_key_create(&key, end) == 0; /* by the first thread, before there are others */
 }
 
+/* How many blocks a bin may come to hold, which has a size. */
+static uint32_t bin_limit(size_t bin)
+{
+    size_t limit = BIN_BYTES / bin_bytes(bin);
+    return limit < BIN_LEAST ? BIN_LEAST : limit > BIN_MOST ? BIN_MOST : (uint32_t)limit;
+}
+
+/* Makes a bin that was found empty, or full, one of twice as many blocks; false if it may have no more. */
+static bool bin_grow(struct level *level, size_t bin)
+{
+    uint32_t limit = bin_limit(bin);
+    if (level->most == limit)
+        return false;
+    level->most = 2 * level->most > limit ? limit : 2 * level->most;
+    return true;
+}
+
 /* A cache that no thread has. */
 static struct cache *fresh_cache(void)
 {
     struct cache *cache = mmap(NULL, sizeof *cache, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return NULL;
-    for (size_t i = 0; i < CACHE_BINS; i++) {
-        size_t bytes = bin_bytes(i);
-        size_t most = bytes == 0 ? 0 : BIN_BYTES / bytes;
-        cache->bin[i].most = bytes == 0 ? 0 : (uint32_t)(most < 2 ? 2 : most > BIN_MOST ? BIN_MOST : most);
-    }
+    for (size_t i = 0; i < CACHE_BINS; i++)
+        cache->level[i].most = bin_bytes(i) == 0 ? 0 : BIN_LEAST;
     cache->next = caches;
     caches = cache;
     return cache;
@@ -89,37 +105,39 @@ void cache_make(void)
 
 void *cache_refill(struct cache *cache, size_t bin)
 {
-    union bin *to = &cache->bin[bin];
-    uint32_t wanted = (to->most + 1) / 2;
-    size_t taken = heaps_allocate_batch(bin_bytes(bin), wanted, to->block + 1);
+    void **blocks = cache->block[bin];
+    size_t taken = heaps_allocate_batch(bin_bytes(bin), (cache->level[bin].most + 1) / 2, blocks);
     if (taken == 0)
         return NULL;
-    for (size_t i = 1; i < taken; i++)
-        ((uint64_t *)to->block[i])[1] = cache_secret;
-    to->count = (uint32_t)taken - 1;
-    return to->block[taken];
+    for (size_t i = 0; i < taken - 1; i++)
+        ((uint64_t *)blocks[i])[1] = cache_secret;
+    cache->level[bin].count = (uint32_t)taken - 1;
+    bin_grow(&cache->level[bin], bin);
+    return blocks[taken - 1];
 }
 
-static void give_first(union bin *from, uint32_t count)
+static void give_first(struct cache *cache, size_t bin, uint32_t count)
 {
-    for (uint32_t i = 1; i <= count; i++)
-        ((uint64_t *)from->block[i])[1] = 0;
-    heaps_free_batch(from->block + 1, count);
-    from->count -= count;
-    memmove(from->block + 1, from->block + 1 + count, from->count * sizeof from->block[0]);
+    void **blocks = cache->block[bin];
+    for (uint32_t i = 0; i < count; i++)
+        ((uint64_t *)blocks[i])[1] = 0;
+    heaps_free_batch(blocks, count);
+    cache->level[bin].count -= count;
+    memmove(blocks, blocks + count, cache->level[bin].count * sizeof blocks[0]);
 }
 
-void cache_flush(struct cache *cache, size_t bin)
+void cache_make_room(struct cache *cache, size_t bin)
 {
-    give_first(&cache->bin[bin], (cache->bin[bin].count + 1) / 2);
+    if (!bin_grow(&cache->level[bin], bin))
+        give_first(cache, bin, (cache->level[bin].count + 1) / 2);
 }
 
 bool cache_has(const void *block)
 {
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next)
         for (size_t bin = 0; bin < CACHE_BINS; bin++)
-            for (uint32_t i = 1; i <= bin_count(&cache->bin[bin]); i++)
-                if (bin_block(&cache->bin[bin], i) == block)
+            for (uint32_t i = 0; i < bin_count(cache, bin); i++)
+                if (bin_block(cache, bin, i) == block)
                     return true;
     return false;
 }
@@ -127,8 +145,8 @@ bool cache_has(const void *block)
 static void drain(struct cache *cache)
 {
     for (size_t bin = 0; bin < CACHE_BINS; bin++)
-        if (cache->bin[bin].count != 0)
-            give_first(&cache->bin[bin], cache->bin[bin].count);
+        if (cache->level[bin].count != 0)
+            give_first(cache, bin, cache->level[bin].count);
 }
 
 void cache_drain(void)
@@ -147,7 +165,7 @@ void cache_heaps_totals(struct heaps_totals *totals)
         for (size_t bin = 0; bin < CACHE_BINS; bin++) {
             size_t *used =
                 bin < KNOLL_CLASS_COUNT ? &totals->stats.size_class[bin].used_blocks : &totals->stats.large_blocks;
-            size_t count = bin_count(&cache->bin[bin]);
+            size_t count = bin_count(cache, bin);
             if (count > *used) /* a block that went from bin to bin meanwhile may be counted twice */
                 count = *used;
             *used -= count;

@@ -26,21 +26,18 @@
 #define CACHE_UNITS 32 /* the longest runs that are cached */
 #define CACHE_MOST  (CACHE_UNITS * UNIT)
 #define CACHE_BINS  (KNOLL_CLASS_COUNT + CACHE_UNITS + 1)
-#define BIN_MOST    63 /* blocks: then a bin has 512 bytes */
-#define NO_BIN      CACHE_BINS
+#define BIN_MOST    128 /* blocks */
 
-/* A stack of blocks: the first one in place 1, because the counts are in place 0. */
-union bin {
-    struct {
-        uint32_t count;
-        uint32_t most; /* 0 if nothing is cached in it */
-    };
-    void *block[1 + BIN_MOST];
+/* How full a bin is. */
+struct level {
+    uint32_t count;
+    uint32_t most; /* 0 if nothing is cached in it */
 };
 
 struct cache {
-    union bin bin[CACHE_BINS];
-    struct cache *next; /* all caches */
+    struct level level[CACHE_BINS];
+    void *block[CACHE_BINS][BIN_MOST]; /* the last one in is the first out */
+    struct cache *next;                /* all caches */
     struct cache *next_idle;
 };
 
@@ -59,30 +56,38 @@ static inline size_t bin_bytes(size_t bin)
     return bin < KNOLL_CLASS_COUNT ? class_size(bin) : (bin - KNOLL_CLASS_COUNT) * UNIT;
 }
 
-/* The bin for the block that the program holds at this address of the first region; NO_BIN if that is not so, or is to
- * be looked at by the heap. */
-static inline size_t bin_of_block(const struct knoll_region *region, const void *block)
+/* The same for a run at this address of the first region. */
+static inline bool bin_of_run(const void *block, size_t *bin)
+{
+    if (!large_starts(heaps_region, block))
+        return false;
+    uint32_t unit = (uint32_t)(region_offset(heaps_region, block) >> KNOLL_UNIT_SHIFT);
+    const uint32_t *run = region_entry(heaps_region, unit);
+    bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
+    *bin = KNOLL_CLASS_COUNT + large_length(run);
+    return is_plain && large_length(run) <= CACHE_UNITS;
+}
+
+/* The bin for the block that the program holds at this address; false if that is not so, or is to be looked at by the
+ * heap. */
+static inline bool bin_of_block(const void *block, size_t *bin)
 {
     struct slab_place place;
-    if (!HAS_CACHES || !region_holds(region, block))
-        return NO_BIN;
-    if (LIKELY(slab_find(region, block, &place)))
-        return slab_holds(&place) ? place.shape->size_class : NO_BIN;
-    if (!large_starts(region, block))
-        return NO_BIN;
-    const uint32_t *run = region_entry(region, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT));
-    bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
-    return is_plain && large_length(run) <= CACHE_UNITS ? KNOLL_CLASS_COUNT + large_length(run) : NO_BIN;
+    if (!HAS_CACHES || region_offset(heaps_region, block) >= heaps_region_bytes)
+        return false;
+    if (UNLIKELY(!slab_find_first(heaps_region, block, &place)))
+        return bin_of_run(block, bin);
+    *bin = place.shape->size_class;
+    return slab_holds(&place);
 }
 
 static inline void *cache_take(struct cache *cache, size_t bin)
 {
-    union bin *from = &cache->bin[bin];
-    uint32_t count = from->count;
+    uint32_t count = cache->level[bin].count;
     if (UNLIKELY(count == 0))
         return NULL;
-    uint64_t *block = from->block[count];
-    __atomic_store_n(&from->count, count - 1, __ATOMIC_RELAXED);
+    uint64_t *block = cache->block[bin][count - 1];
+    __atomic_store_n(&cache->level[bin].count, count - 1, __ATOMIC_RELAXED);
     block[1] = 0;
     return block;
 }
@@ -90,26 +95,25 @@ static inline void *cache_take(struct cache *cache, size_t bin)
 /* Whether the block was put into its bin. */
 static inline bool cache_give(struct cache *cache, size_t bin, void *block)
 {
-    union bin *to = &cache->bin[bin];
-    uint32_t count = to->count;
+    uint32_t count = cache->level[bin].count;
     uint64_t *words = block;
-    if (UNLIKELY(count >= to->most || words[1] == cache_secret))
+    if (UNLIKELY(count >= cache->level[bin].most || words[1] == cache_secret))
         return false;
     words[1] = cache_secret;
-    __atomic_store_n(&to->block[count + 1], block, __ATOMIC_RELAXED);
-    __atomic_store_n(&to->count, count + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->block[bin][count], block, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->level[bin].count, count + 1, __ATOMIC_RELAXED);
     return true;
 }
 
 /* How many blocks are in a bin of any thread, and one of them: as of a moment ago, if that thread is at work. */
-static inline uint32_t bin_count(const union bin *bin)
+static inline uint32_t bin_count(const struct cache *cache, size_t bin)
 {
-    return __atomic_load_n(&bin->count, __ATOMIC_RELAXED);
+    return __atomic_load_n(&cache->level[bin].count, __ATOMIC_RELAXED);
 }
 
-static inline const void *bin_block(const union bin *bin, uint32_t place)
+static inline const void *bin_block(const struct cache *cache, size_t bin, uint32_t place)
 {
-    return __atomic_load_n(&bin->block[place], __ATOMIC_RELAXED);
+    return __atomic_load_n(&cache->block[bin][place], __ATOMIC_RELAXED);
 }
 
 /* While a thread works on its cache it has none: so a handler that interrupts it keeps its hands off. */
@@ -136,7 +140,7 @@ void cache_make(void);
 void *cache_refill(struct cache *cache, size_t bin);
 
 /* Makes room in a full bin. */
-void cache_flush(struct cache *cache, size_t bin);
+void cache_make_room(struct cache *cache, size_t bin);
 
 /* Whether the block is in a bin of any thread. */
 bool cache_has(const void *block);

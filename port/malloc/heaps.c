@@ -46,8 +46,8 @@ static size_t not_looked_at;                   /* bytes freed in runs since the 
 static size_t most_used;                       /* since memory was given back, as seen when the clock was looked at */
 static uint64_t first_freed = NOTHING_TO_GIVE; /* when the oldest bytes that may be given back were freed */
 
-static const struct knoll_region no_region = {.count = 0};
-const struct knoll_region *heaps_region = &no_region;
+const struct knoll_region *heaps_region;
+size_t heaps_region_bytes;
 
 /* The heap that the block is in; the first one, whose fault it will be, if it is in none. */
 static struct knoll_heap *heap_of(const void *block)
@@ -128,8 +128,10 @@ static bool add_span(void *span, size_t size)
             return false;
         set_secret(&heap[heaps]);
         knoll_set_fault_handler(&heap[heaps++], fault);
-        if (heaps == 1) /* and never again: others read it without the lock */
+        if (heaps == 1) { /* and never again: others read it without the lock */
             heaps_region = heap[0].region[0];
+            heaps_region_bytes = (size_t)heaps_region->count << KNOLL_UNIT_SHIFT;
+        }
     }
     guard_tables(span);
     return true;

@@ -165,8 +165,9 @@ struct heaps_totals {
 
 void heaps_totals(struct heaps_totals *totals);
 
-/* The region that nearly all blocks are in; one without units before there is a heap. */
+/* The region that nearly all blocks are in, and its bytes: 0 before there is a heap. */
 HIDDEN extern const struct knoll_region *heaps_region;
+HIDDEN extern size_t heaps_region_bytes;
 
 /* ---- mapping_table.c ---- */
 

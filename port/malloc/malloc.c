@@ -97,14 +97,22 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
     return or_no_memory(block);
 }
 
-EXPORT void *malloc(size_t size)
+static inline void *malloc_from(size_t bin, size_t size)
 {
-    if (UNLIKELY(size > CACHE_MOST))
-        return malloc_slowly(size);
     struct cache *cache = cache_borrow();
-    void *block = cache_take(cache, bin_for_size(size));
+    void *block = cache_take(cache, bin);
     cache_return(cache);
     return LIKELY(block != NULL) ? block : malloc_slowly(size);
+}
+
+static __attribute__((noinline)) void *malloc_run(size_t size)
+{
+    return size > CACHE_MOST ? malloc_slowly(size) : malloc_from(bin_for_size(size), size);
+}
+
+EXPORT void *malloc(size_t size)
+{
+    return UNLIKELY(size > KNOLL_SLAB_MAXIMUM) ? malloc_run(size) : malloc_from(class_for_size(size), size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -123,19 +131,22 @@ EXPORT void *calloc(size_t count, size_t size)
     return or_no_memory(block);
 }
 
-/* Ends the program if the block waits in a cache: then it has been freed. With the lock. */
-static void expect_not_cached(const void *block, size_t bin)
+/* As bin_of_block, but ends the program if the block waits in a cache: then it has been freed. With the lock. */
+static bool bin_of_held(const void *block, size_t *bin)
 {
-    if (bin != NO_BIN && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
+    bool is_found = bin_of_block(block, bin);
+    if (is_found && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
         heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
+    return is_found;
 }
 
 /* Where the heap may be able to change the block's size in place. */
 static void *realloc_in_heap(void *block, size_t size)
 {
+    size_t bin;
     if (size > PTRDIFF_MAX || !lock_enter())
         return or_no_memory(NULL);
-    expect_not_cached(block, bin_of_block(heaps_region, block));
+    (void)bin_of_held(block, &bin);
     void *resized = heaps_resize(block, size);
     lock_leave();
     return or_no_memory(resized);
@@ -146,7 +157,7 @@ static bool is_plain(const void *block, size_t bin)
 {
     struct slab_place place;
     return bin < KNOLL_CLASS_COUNT && ((const uint64_t *)block)[1] != cache_secret &&
-           slab_find(heaps_region, block, &place) && slab_alignment(place.slab) <= ALIGNMENT;
+           slab_find_first(heaps_region, block, &place) && slab_alignment(place.slab) <= ALIGNMENT;
 }
 
 EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
@@ -157,8 +168,8 @@ EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
         free(block);
         return NULL;
     }
-    size_t bin = bin_of_block(heaps_region, block);
-    if (size > CACHE_MOST || !is_plain(block, bin))
+    size_t bin;
+    if (size > CACHE_MOST || !bin_of_block(block, &bin) || !is_plain(block, bin))
         return realloc_in_heap(block, size);
     if (bin_for_size(size) == bin)
         return block;
@@ -226,19 +237,23 @@ EXPORT void *pvalloc(size_t size)
 
 /* ---- Freeing ---- */
 
-/* Gives the block back to its bin in this thread's cache, which must be this one if it is not NO_BIN; false if there is
+#define ANY_BIN SIZE_MAX
+
+/* Gives the block back to its bin in this thread's cache, which must be this one unless it is ANY_BIN; false if there is
  * no room, or something to be looked at. */
 static inline bool give_to_cache(void *block, size_t wanted_bin)
 {
+    size_t bin;
     struct cache *cache = cache_borrow();
-    size_t bin = bin_of_block(heaps_region, block);
-    bool given = LIKELY(bin != NO_BIN) && (wanted_bin == NO_BIN || wanted_bin == bin) && cache_give(cache, bin, block);
+    bool given = LIKELY(bin_of_block(block, &bin)) && (wanted_bin == ANY_BIN || wanted_bin == bin) &&
+                 cache_give(cache, bin, block);
     cache_return(cache);
     return given;
 }
 
 static __attribute__((noinline)) void free_slowly(void *block)
 {
+    size_t bin;
     if (block == NULL)
         return;
     want_cache();
@@ -247,11 +262,9 @@ static __attribute__((noinline)) void free_slowly(void *block)
         return;
     }
     struct cache *cache = cache_borrow();
-    size_t bin = bin_of_block(heaps_region, block);
-    expect_not_cached(block, bin);
-    if (bin != NO_BIN && cache->bin[bin].most != 0) {
-        if (cache->bin[bin].count == cache->bin[bin].most)
-            cache_flush(cache, bin);
+    if (bin_of_held(block, &bin) && cache->level[bin].most != 0) {
+        if (cache->level[bin].count == cache->level[bin].most)
+            cache_make_room(cache, bin);
         ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
         cache_give(cache, bin, block);
     } else {
@@ -263,26 +276,36 @@ static __attribute__((noinline)) void free_slowly(void *block)
 
 EXPORT void free(void *block)
 {
-    if (UNLIKELY(!give_to_cache(block, NO_BIN)))
+    if (UNLIKELY(!give_to_cache(block, ANY_BIN)))
         free_slowly(block);
 }
 
-EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+/* Frees with the lock what no bin has, or not the bin for this size. */
+static void free_sized_slowly(void *block, size_t alignment, size_t size)
 {
-    size_t bin = alignment <= ALIGNMENT && size <= CACHE_MOST ? bin_for_size(size) : NO_BIN;
-    if (block == NULL || (bin != NO_BIN && give_to_cache(block, bin)))
-        return;
-    if (bin != NO_BIN && bin_of_block(heaps_region, block) == bin) {
-        free_slowly(block);
-        return;
-    }
+    size_t bin;
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
     }
-    expect_not_cached(block, bin_of_block(heaps_region, block));
+    (void)bin_of_held(block, &bin);
     heaps_free_sized(block, alignment, size);
     lock_leave();
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    size_t bin;
+    if (block == NULL)
+        return;
+    if (alignment > ALIGNMENT || size > CACHE_MOST)
+        free_sized_slowly(block, alignment, size);
+    else if (LIKELY(give_to_cache(block, bin_for_size(size))))
+        return;
+    else if (bin_of_block(block, &bin) && bin == bin_for_size(size))
+        free_slowly(block);
+    else
+        free_sized_slowly(block, alignment, size);
 }
 
 EXPORT void free_sized(void *block, size_t size)

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -146,6 +147,46 @@ static void little_address_space(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* What is resident to the page, which statm need not tell. */
+static size_t resident_bytes_exact(void)
+{
+    char line[128];
+    unsigned long kib = 0;
+    FILE *file = fopen("/proc/self/smaps_rollup", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "Rss: %lu", &kib) != 1)
+        continue;
+    fclose(file);
+    assert_int_not_equal(kib, 0);
+    return kib * 1024;
+}
+
+/* Holds a block of each size up to a KiB, one at a time, and says how much more is resident. */
+static void *use_each_size(void *grown)
+{
+    free(malloc(1)); /* the thread has its cache */
+    size_t before = resident_bytes_exact();
+    for (size_t size = 16; size <= 1024; size += 16) {
+        unsigned char *block = malloc(size);
+        assert_non_null(block);
+        memset(block, 1, size);
+        free(block);
+    }
+    *(size_t *)grown = resident_bytes_exact() - before;
+    return NULL;
+}
+
+/* A thread of few allocations has few blocks cached: of 22 sizes here, not 16 KiB of each. */
+static void small_beginnings(void **state)
+{
+    size_t grown = 0;
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, use_each_size, &grown), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(grown <= (KNOLL_HARDEN < 2 ? (size_t)140 << 10 : MIB(1))); /* from rung 2 on all freed blocks wait */
+}
+
 static int use_little(void)
 {
     size_t bytes = 0;
@@ -157,10 +198,9 @@ static int use_little(void)
 int main(int count, char **arguments)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trimming),
-        cmocka_unit_test(dropping),
-        cmocka_unit_test(mappings),
-        cmocka_unit_test(little_address_space),
+        cmocka_unit_test(trimming),         cmocka_unit_test(dropping),
+        cmocka_unit_test(mappings),         cmocka_unit_test(little_address_space),
+        cmocka_unit_test(small_beginnings),
     };
     static const struct CMUnitTest tests_with_options[] = {
         cmocka_unit_test(spans),

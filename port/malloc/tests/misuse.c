@@ -429,6 +429,8 @@ static enum outcome read_after_reuse(size_t size, size_t count)
 static enum outcome read_after_realloc(size_t size, size_t new_size)
 {
     memset(block, 0x77, size);
+    for (size_t i = 0; i < 4; i++)
+        held(malloc(size)); /* one of which is behind it, so that it cannot grow where it lies */
     if (held(realloc(block, new_size)) == block)
         _exit(1);
     return shows(block, size, 0x77) ? MISSED : NEUTRALISED;
