@@ -233,6 +233,8 @@ static void pending_blocks_before_others(void **state)
         knoll_free(&heap, i == 0 ? NULL : nodes[ALL + 2].block);
         nodes[ALL + 2].block = NULL;
     }
+    for (unsigned i = 0; i <= ALL; i++)
+        assert_true(nodes[i].block < nodes[ALL + 1].block);
     for (unsigned i = 0; i < FIRST; i++)
         nodes[ALL].block[i] = reference(i, 1);
     nodes[ALL].block[FIRST] = reference(ALL + 1, 0);

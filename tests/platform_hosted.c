@@ -12,11 +12,14 @@ void platform_write(const char *text, size_t length)
     fflush(stdout);
 }
 
+/* Buddies and aligned blocks lie where addresses have them lie: so that each run of a test does the same, its memory
+ * starts at the same place within a multiple of anything that it asks for. */
 void platform_memory(void **start, size_t *size)
 {
-    static _Alignas(KNOLL_PAGE) unsigned char memory[ARENA_MAXIMUM];
-    *start = memory;
-    *size = sizeof memory;
+    enum { ALIGNMENT = 64 << 20 };
+    static unsigned char memory[ARENA_MAXIMUM + ALIGNMENT];
+    *start = memory + (-(uintptr_t)memory & (ALIGNMENT - 1));
+    *size = ARENA_MAXIMUM;
 }
 
 _Noreturn void platform_exit(int status)
