@@ -141,8 +141,6 @@ struct knoll_class_state {
     uint32_t *current;       /* the entry of the current slab, or NULL */
     KNOLL_DISTANCE distance; /* from that to the slab's first block, in KNOLL_DISTANCE_UNIT bytes */
     uint32_t partial;        /* first slab of the list, as a unit number */
-    uint32_t slabs;          /* slabs of this class */
-    uint32_t used;           /* blocks that callers hold */
 };
 
 /* A heap. Complete so that it can be static; its members are private. Needs no initialisation before knoll_init. */
@@ -173,6 +171,8 @@ struct knoll_heap {
 #if KNOLL_MAGAZINE > 0
     uint8_t hints[KNOLL_CLASS_COUNT]; /* how many a magazine has */
 #endif
+    uint32_t slabs[KNOLL_CLASS_COUNT];       /* of each class */
+    uint32_t free_blocks[KNOLL_CLASS_COUNT]; /* in them */
     struct knoll_class_state size_class[KNOLL_CLASS_COUNT];
 #if KNOLL_MAGAZINE > 0
     struct knoll_hint magazine[KNOLL_CLASS_COUNT * KNOLL_MAGAZINE];

@@ -31,7 +31,7 @@ const char *PLAIN(invariant)(int number)
         [FREE_COUNTS] = "the free runs of each order are counted",
         [PARTIAL_LISTS] = "a class's list has the slabs that say so, and links go both ways",
         [FREE_BLOCKS] = "a free block is in the current slab, in a listed one, or in its class's magazine",
-        [CLASS_COUNTS] = "each class's slabs, blocks and used blocks are counted, and its current slab is one of them",
+        [CLASS_COUNTS] = "each class's slabs, blocks and free blocks are counted, and its current slab is one of them",
         [LARGE_COUNTS] = "large blocks are counted",
         [BYTES] = "total, used and peak bytes agree with the regions and blocks",
     };
@@ -197,8 +197,10 @@ static enum invariant check_class(const struct knoll_heap *heap, struct knoll_ch
 {
     const struct knoll_class_state *state = &heap->size_class[size_class];
     const struct knoll_tally *tally = &cursor->tally;
-    if (state->slabs != tally->slabs[size_class] || class_blocks(heap, size_class) != tally->blocks[size_class] ||
-        state->used != tally->used[size_class] || state->current != tally->current[size_class])
+    if (heap->slabs[size_class] != tally->slabs[size_class] ||
+        class_blocks(heap, size_class) != tally->blocks[size_class] ||
+        heap->free_blocks[size_class] != tally->blocks[size_class] - tally->used[size_class] ||
+        state->current != tally->current[size_class])
         return broken_at(cursor, CLASS_COUNTS, state);
     if (magazine_hints(heap, size_class) != tally->hints[size_class])
         return broken_at(cursor, FREE_BLOCKS, state);

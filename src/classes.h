@@ -83,7 +83,7 @@ static inline size_t class_size(size_t size_class)
 /* How many blocks the slabs of a class have. */
 static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
 {
-    return 64 * heap->size_class[size_class].slabs - heap->missing[size_class];
+    return 64 * heap->slabs[size_class] - heap->missing[size_class];
 }
 
 /* The smallest class that holds both size and alignment: every class is aligned to its size. */
@@ -107,7 +107,7 @@ static inline size_t class_size(size_t size_class)
 
 static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
 {
-    return knoll_shapes[size_class].capacity * heap->size_class[size_class].slabs;
+    return knoll_shapes[size_class].capacity * heap->slabs[size_class];
 }
 
 /* The smallest class that holds the size and all of whose blocks have the alignment. */

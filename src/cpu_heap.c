@@ -94,7 +94,7 @@ bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class,
     slab_set_word(state->current, 0);
     heap->touched[size_class] = 64;
     heap->allocations += count;
-    state->used += count;
+    heap->free_blocks[size_class] -= count;
     account_used(heap, count * class_size(size_class));
 
     unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;

@@ -38,13 +38,13 @@ void PLAIN(get_stats)(const struct knoll_heap *heap, struct knoll_stats *stats)
     size_t live = heap->large_blocks;
     size_t in_slabs = 0;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_class_state *state = &heap->size_class[i];
+        size_t used = class_blocks(heap, i) - heap->free_blocks[i];
         stats->size_class[i].block_size = class_size(i);
-        stats->size_class[i].slabs = state->slabs;
+        stats->size_class[i].slabs = heap->slabs[i];
         stats->size_class[i].total_blocks = class_blocks(heap, i);
-        stats->size_class[i].used_blocks = state->used;
-        live += state->used;
-        in_slabs += state->used * class_size(i);
+        stats->size_class[i].used_blocks = used;
+        live += used;
+        in_slabs += used * class_size(i);
     }
     for (unsigned i = 0; i < KNOLL_RUN_ORDERS; i++)
         stats->free_runs[i] = heap->free_runs[i];

@@ -4,7 +4,9 @@
  * may have a run for a request is found in two counts of zeros. Its first run is looked at: only if the list is the one
  * of the request's own length, and covers several lengths, can it be too short; then the next list that is not empty
  * has one that suffices. Nothing is searched further, so what a list's other runs might have saved is lost: at most a
- * sixteenth of the request, and what that costs a load of mixed sizes is less than could be measured.
+ * sixteenth of the request, and what that costs a load of mixed sizes is less than could be measured. For an aligned
+ * request, slabs' among them, the first run of ALIGNED_TRIALS lists is looked at, and if none has room at an aligned
+ * place then those that are so long that any has: no search grows with the number of lists.
  *
  * The last list is for all runs that are longer than half of the longest region. Each region has one of those at most,
  * so there, and only there, all are looked through.
@@ -198,12 +200,17 @@ static uint32_t take_rare(struct knoll_heap *heap, uint32_t length, uint32_t ali
 static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
     unsigned list = list_of_shortest(heap, length);
-    while (list <= heap->last_list && (list = lowest_filled(heap, list)) != NO_LIST) { /* at most one round a list */
+    /* at most ALIGNED_TRIALS + 2 rounds */
+    for (unsigned i = 1; list <= heap->last_list && (list = lowest_filled(heap, list)) != NO_LIST; i++) {
         uint32_t number = heap->list[list];
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry_of(heap, number)) >= before + length)
             return cut_somewhere(heap, number, before, length, alignment);
         list++;
+        if (i == ALIGNED_TRIALS) {
+            unsigned sufficing = list_of_shortest(heap, length + alignment - 1);
+            list = list < sufficing ? sufficing : list;
+        }
     }
     return take_rare(heap, length, alignment);
 }

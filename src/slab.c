@@ -11,7 +11,7 @@
  *      slabs only while the class's magazine has no hint, so what a hint says is free stays so.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
  *   3. Each group of a slab's units says its shape, and no other group says one.
- *   4. The state of each class counts its slabs, their blocks, and the clear bits in their words below capacity.
+ *   4. Of each class its slabs are counted, their blocks, and the bits in their words.
  *   5. `touched` is above every block of the current slab that is or was held.
  *
  * SPDX-License-Identifier: MIT */
@@ -29,9 +29,11 @@ static void set_shape(struct knoll_region *region, uint32_t index, uint32_t leng
     *region_entry(region, index) = (uint32_t)(shape & SHAPE_SLAB) << SHAPE_SHIFT;
 }
 
+/* Counts one slab more or less, of which all blocks are free. */
 static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
 {
-    heap->size_class[shape->size_class].slabs += slabs;
+    heap->slabs[shape->size_class] += slabs;
+    heap->free_blocks[shape->size_class] += slabs * shape->capacity;
     heap->missing[shape->size_class] += slabs * (64u - shape->capacity);
 }
 
@@ -45,7 +47,8 @@ static void set_shape(struct knoll_region *region, uint32_t index, uint32_t leng
 
 static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
 {
-    heap->size_class[shape->size_class].slabs += slabs;
+    heap->slabs[shape->size_class] += slabs;
+    heap->free_blocks[shape->size_class] += slabs * shape->capacity;
 }
 
 #endif
@@ -65,10 +68,9 @@ static void forget_hints(struct knoll_heap *heap, size_t size_class, const uint3
 #endif
 }
 
-static void give_slab(struct knoll_heap *heap, uint32_t number)
+static __attribute__((noinline)) void give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
+                                                const struct knoll_shape *shape)
 {
-    uint32_t *slab = entry_of(heap, number);
-    const struct knoll_shape *shape = slab_shape(heap, number);
     struct knoll_class_state *state = &heap->size_class[shape->size_class];
     forget_hints(heap, shape->size_class, slab);
     if (state->current == slab)
@@ -91,9 +93,14 @@ bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
 
 bool knoll_slab_give_spare(struct knoll_heap *heap)
 {
-    if (!knoll_slab_spare_is_empty(heap))
+    uint32_t spare = heap->spare_slab;
+    if (spare == NOWHERE)
         return false;
-    give_slab(heap, heap->spare_slab);
+    uint32_t *slab = entry_of(heap, spare);
+    const struct knoll_shape *shape = slab_shape(heap, spare);
+    if (slab_word(slab) != shape->all_free)
+        return false;
+    give_slab(heap, spare, slab, shape);
     heap->spare_slab = NOWHERE;
     return true;
 }

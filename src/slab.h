@@ -163,9 +163,7 @@ static inline bool magazine_give(struct knoll_heap *heap, struct slab_place plac
 /* Whether a block of this class can be taken without growing it. */
 static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_class)
 {
-    const struct knoll_class_state *state = &heap->size_class[size_class];
-    return magazine_hints(heap, size_class) != 0 || state->partial != NOWHERE ||
-           (state->current != NULL && slab_word(state->current) != 0);
+    return heap->free_blocks[size_class] != 0;
 }
 
 /* Makes a slab that has a free block the current one of its class, whose current one has none, nor its magazine; false
@@ -187,7 +185,7 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
     struct knoll_class_state *state = &heap->size_class[size_class];
     size_t hints = magazine_hints(heap, size_class);
     if (hints != 0) {
-        state->used++;
+        heap->free_blocks[size_class]--;
         return magazine_take(heap, size_class, hints);
     }
     uint32_t *slab = state->current;
@@ -198,7 +196,7 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
     slab_set_word(slab, word);
     if (index >= heap->touched[size_class])
         heap->touched[size_class] = (uint8_t)(index + 1);
-    state->used++;
+    heap->free_blocks[size_class]--;
     return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + index * class_size(size_class);
 }
 
@@ -228,7 +226,7 @@ static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, 
     }
     heap->touched[size_class] = (uint8_t)end;
     slab_set_word(state->current, word);
-    state->used += (uint32_t)taken;
+    heap->free_blocks[size_class] -= (uint32_t)taken;
     return taken;
 }
 
@@ -243,7 +241,7 @@ static inline uint64_t slab_give_bit(struct slab_place place)
 
 static inline void slab_give(struct knoll_heap *heap, struct slab_place place, uint64_t word, void *block)
 {
-    heap->size_class[place.shape->size_class].used--;
+    heap->free_blocks[place.shape->size_class]++;
     if (word == place.shape->all_free || !magazine_give(heap, place, block))
         knoll_slab_settle(heap, place.slab, place.shape, place.number, place.index, block);
 }
@@ -254,7 +252,7 @@ static inline void slab_give_some(struct knoll_heap *heap, struct slab_place pla
 {
     size_t size_class = place.shape->size_class;
     slab_set_word(place.slab, word);
-    heap->size_class[size_class].used -= count;
+    heap->free_blocks[size_class] += count;
     if ((place.slab[CELL_NOTES] & SLAB_LISTED) == 0 && place.slab != heap->size_class[size_class].current)
         knoll_slab_list(heap, place.slab, place.number, place.shape);
     else if (word == place.shape->all_free)

@@ -173,7 +173,7 @@ static void the_blocks_of_a_class(void **state)
     for (unsigned i = 0; i < SHAPE_COUNT; i++) {
         const struct knoll_shape *shape = &knoll_shapes[i];
         uint32_t before = class_blocks(&heap, shape->size_class), slabs = 3 + i;
-        heap.size_class[shape->size_class].slabs += slabs;
+        heap.slabs[shape->size_class] += slabs;
 #if KNOLL_PROFILE == KNOLL_CLASSIC
         heap.missing[shape->size_class] += slabs * (64u - shape->capacity);
 #endif

@@ -45,8 +45,8 @@ static void lowest_free_block_first(void **state)
     (void)state;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         set_up(i);
-        uint32_t slabs = heap.size_class[i].slabs;
-        uint32_t used = heap.size_class[i].used;
+        uint32_t slabs = heap.slabs[i];
+        uint32_t free_blocks = heap.free_blocks[i];
         for (unsigned round = 0; round < 200; round++) {
             unsigned a = random_below(&random, usual(i)->capacity), b = random_below(&random, usual(i)->capacity);
             if (a == b)
@@ -59,8 +59,8 @@ static void lowest_free_block_first(void **state)
             assert_ptr_equal(take(i), blocks[a < b ? a : b]);
             assert_ptr_equal(take(i), blocks[a < b ? b : a]);
         }
-        assert_int_equal(heap.size_class[i].used, used);
-        assert_int_equal(heap.size_class[i].slabs, slabs);
+        assert_int_equal(heap.free_blocks[i], free_blocks);
+        assert_int_equal(heap.slabs[i], slabs);
         assert_int_equal(knoll_check(&heap), 0);
     }
 }
@@ -156,7 +156,7 @@ static void what_was_listed_last_comes_first(void **state)
         take_slab(i);
         unsigned char *second = blocks[0];
         take(i);
-        uint32_t slabs = heap.size_class[i].slabs;
+        uint32_t slabs = heap.slabs[i];
         give_ballast(i);
         expect_listed(i, NULL, 0);
         give(first);
@@ -171,9 +171,9 @@ static void what_was_listed_last_comes_first(void **state)
         expect_listed(i, (const void *[]){first}, 1);
         assert_ptr_equal(take(i), first);
         expect_listed(i, NULL, 0);
-        assert_int_equal(heap.size_class[i].slabs, slabs);
+        assert_int_equal(heap.slabs[i], slabs);
         take(i);
-        assert_int_equal(heap.size_class[i].slabs, slabs + 1);
+        assert_int_equal(heap.slabs[i], slabs + 1);
     }
 }
 
@@ -228,13 +228,13 @@ static void hints_go_back_with_their_slab(void **state)
         struct slab_place place;
         assert_false(slab_find(heap.region[0], blocks[0], &place));
         assert_int_equal(magazine_hints(&heap, i), room >= 2);
-        assert_int_equal(heap.size_class[i].slabs, 1);
+        assert_int_equal(heap.slabs[i], 1);
         assert_int_equal(knoll_check(&heap), 0);
         hold_all(); /* what was the slab's memory among others */
         assert_ptr_equal(take(i), remembered);
         for (unsigned n = 2; n < capacity; n++)
             assert_int_equal(find(take(i)).number, stays);
-        assert_int_equal(heap.size_class[i].slabs, 1);
+        assert_int_equal(heap.slabs[i], 1);
         assert_int_equal(knoll_check(&heap), 0);
     }
 }

@@ -28,14 +28,14 @@ static void a_slab_of_the_usual_length(void **state)
             assert_ptr_equal(blocks[block], blocks[0] + block * class_size(i));
             assert_int_equal(find(blocks[block]).index, block);
         }
-        assert_true(counts->slabs == 1 && class_blocks(&heap, i) == shape->capacity);
-        assert_true(counts->used == shape->capacity && counts->partial == NOWHERE);
+        assert_true(heap.slabs[i] == 1 && class_blocks(&heap, i) == shape->capacity);
+        assert_true(heap.free_blocks[i] == 0 && counts->partial == NOWHERE);
 
         const unsigned char *next = take(i); /* needs another slab */
         assert_int_equal(find(next).index, 0);
         assert_ptr_equal(counts->current, find(next).slab);
         assert_true(counts->current != place.slab);
-        assert_int_equal(counts->slabs, 2);
+        assert_int_equal(heap.slabs[i], 2);
         assert_int_equal(class_blocks(&heap, i), 2 * shape->capacity);
         assert_int_equal(counts->partial, NOWHERE); /* the full one is nowhere any more */
         assert_int_equal(heap.touched[i], 1);
@@ -81,7 +81,7 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     assert_true((blocks[0] != NULL) == (length != 0));
     if (length == 0) {
         assert_int_equal(knoll_pages_longest(&heap), units);
-        assert_true(counts->slabs == 0 && counts->current == NULL);
+        assert_true(heap.slabs[i] == 0 && counts->current == NULL);
         return;
     }
     struct slab_place place = find(blocks[0]);
@@ -106,18 +106,18 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     for (unsigned more = 1; more < capacity; more++)
         blocks[more] = take(i);
     assert_int_equal(slab_word(place.slab), 0);
-    assert_int_equal(counts->slabs, 1);
+    assert_int_equal(heap.slabs[i], 1);
     assert_int_equal(knoll_check(&heap), 0);
     if (length == units) {
         assert_null(try_take(i));
-        assert_int_equal(counts->used, capacity);
+        assert_int_equal(heap.free_blocks[i], 0);
     }
     for (unsigned block = 0; block < capacity; block++)
         give(blocks[block]);
     assert_int_equal(heap.spare_slab, place.number);
     give_back_the_slab_in_hand();
     assert_int_equal(knoll_pages_longest(&heap), units);
-    assert_true(counts->slabs == 0 && class_blocks(&heap, i) == 0);
+    assert_true(heap.slabs[i] == 0 && class_blocks(&heap, i) == 0);
     assert_int_equal(knoll_check(&heap), 0);
 }
 
@@ -148,27 +148,27 @@ static void the_slab_kept_in_hand(void **state)
         give(block);
         assert_int_equal(heap.spare_slab, number);
         assert_true(knoll_slab_spare_is_empty(&heap));
-        assert_int_equal(counts->slabs, 1);
+        assert_int_equal(heap.slabs[i], 1);
 
         assert_ptr_equal(take(i), block); /* used again, and still the one in hand */
         assert_false(knoll_slab_spare_is_empty(&heap));
         assert_int_equal(heap.spare_slab, number);
         give(block);
-        assert_int_equal(counts->slabs, 1);
+        assert_int_equal(heap.slabs[i], 1);
 
         uint32_t run = hold(RUN_SHORTEST, 1);
         assert_int_equal(heap.spare_slab, number); /* not given up where there is other memory */
-        assert_int_equal(counts->slabs, 1);
+        assert_int_equal(heap.slabs[i], 1);
         release(run);
 
         unsigned char *next = take(other);
         uint32_t next_number = find(next).number;
         give(next); /* takes its place, and it goes back */
         assert_int_equal(heap.spare_slab, next_number);
-        assert_true(counts->slabs == 0 && class_blocks(&heap, i) == 0);
+        assert_true(heap.slabs[i] == 0 && class_blocks(&heap, i) == 0);
         assert_true(counts->partial == NOWHERE && counts->current == NULL);
         assert_int_equal(magazine_hints(&heap, i), 0);
-        assert_int_equal(heap.size_class[other].slabs, 1);
+        assert_int_equal(heap.slabs[other], 1);
         struct slab_place place;
         for (uint32_t unit = 0; unit < shape_length(usual(i)); unit++)
             assert_false(slab_find(heap.region[0], block + unit * UNIT, &place));
@@ -189,7 +189,7 @@ static void the_slab_in_hand_serves_others(void **state)
         give(take(i));
         assert_int_equal(hold(units, 1), first);
         assert_int_equal(heap.spare_slab, NOWHERE);
-        assert_int_equal(heap.size_class[i].slabs, 0);
+        assert_int_equal(heap.slabs[i], 0);
         release(first);
 
         unsigned char *block = take(i);
@@ -198,8 +198,8 @@ static void the_slab_in_hand_serves_others(void **state)
         bool fits = length_in(first, units, shape_length(usual(other))) != 0;
         block = try_take(other);
         assert_true((block != NULL) == fits);
-        assert_int_equal(heap.size_class[i].slabs, 0); /* even if in vain */
-        assert_int_equal(heap.size_class[other].slabs, fits);
+        assert_int_equal(heap.slabs[i], 0); /* even if in vain */
+        assert_int_equal(heap.slabs[other], fits);
         if (fits) { /* a new slab has no notes */
             assert_int_equal(find(block).slab[CELL_NOTES] & (SLAB_LISTED | SLAB_LOOSE), 0);
             assert_int_equal(slab_alignment(find(block).slab), 16);
@@ -240,7 +240,7 @@ static void everything_freed_is_one_run_again(void **state)
     }
     uint32_t slabs = 0;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
-        slabs += heap.size_class[i].slabs;
+        slabs += heap.slabs[i];
     assert_int_equal(slabs, 1);
     assert_true(knoll_slab_spare_is_empty(&heap));
     release(hold(longest, 1)); /* in compact this needs the slab's memory, but in classic another run may be as long */
@@ -248,7 +248,7 @@ static void everything_freed_is_one_run_again(void **state)
     assert_memory_equal(heap.free_runs, free_runs, sizeof free_runs);
     assert_int_equal(knoll_pages_longest(&heap), longest);
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        assert_true(heap.size_class[i].slabs == 0 && heap.size_class[i].used == 0);
+        assert_true(heap.slabs[i] == 0 && heap.free_blocks[i] == 0);
         assert_int_equal(magazine_hints(&heap, i), 0);
     }
     assert_int_equal(knoll_check(&heap), 0);
