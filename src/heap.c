@@ -92,7 +92,7 @@ static void note(const struct knoll_heap *heap, const void *block, size_t alignm
  * block with this alignment, or by a run. */
 static void *take_otherwise(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size, size_t *usable)
 {
-    for (unsigned i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
         if (slab_has_free(heap, i) && (class_size(i) & (alignment - 1)) == 0) {
             void *block = slab_take(heap, i);
             note(heap, block, 1, SLAB_LOOSE);
