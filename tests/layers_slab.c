@@ -150,8 +150,9 @@ static void the_slab_kept_in_hand(void **state)
         assert_true(knoll_slab_spare_is_empty(&heap));
         assert_int_equal(heap.slabs[i], 1);
 
-        assert_ptr_equal(take(i), block); /* used again, and still the one in hand */
+        assert_ptr_equal(take(i), block); /* used again, and still the one in hand, but not to be given back */
         assert_false(knoll_slab_spare_is_empty(&heap));
+        assert_false(knoll_slab_give_spare(&heap));
         assert_int_equal(heap.spare_slab, number);
         give(block);
         assert_int_equal(heap.slabs[i], 1);
