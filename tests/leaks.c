@@ -9,6 +9,7 @@
 #define LINKS 4
 
 static struct knoll_heap heap;
+static unsigned char *ground; /* its first region */
 static struct knoll_leaks leaks;
 static struct node {
     uintptr_t *block;
@@ -22,9 +23,10 @@ static uint32_t marks[KIB(64)];
 
 static void make(void)
 {
-    make_heap(&heap, arena, MIB(2));
+    ground = arena_at(MIB(1), 0); /* so that nothing short is free at the regions' ends */
+    make_heap(&heap, ground, MIB(2));
     if (KNOLL_REGIONS_MAX > 1)
-        add_memory(&heap, arena + MIB(3), MIB(1));
+        add_memory(&heap, ground + MIB(3), MIB(1));
     memset(nodes, 0, sizeof nodes);
     memset(roots, 0, sizeof roots);
     assert_true(knoll_leaks_bytes(&heap) <= sizeof marks);
@@ -180,9 +182,9 @@ static void references_to_nothing(void **state)
     make();
     for (unsigned i = 0; i < 8; i++)
         add_node(i, 200);
-    roots[0][0] = (uintptr_t)arena;
-    roots[0][1] = (uintptr_t)arena + MIB(2) - 1;
-    roots[0][2] = (uintptr_t)arena + MIB(2);
+    roots[0][0] = (uintptr_t)ground;
+    roots[0][1] = (uintptr_t)ground + MIB(2) - 1;
+    roots[0][2] = (uintptr_t)ground + MIB(2);
     roots[0][3] = (uintptr_t)nodes[7].block;
     roots[0][4] = (uintptr_t)knoll_malloc(&heap, 20000) + 19000;
     knoll_free(&heap, (void *)(roots[0][4] - 19000));
@@ -333,7 +335,7 @@ static void guards_are_no_part_of_blocks(void **state)
         return;
     for (size_t size = 0; size < 9000; size = 3 * size + 7) {
         make();
-        knoll_set_tag(&heap, (uintptr_t)arena + MIB(1)); /* no front part of another has a reference by it */
+        knoll_set_tag(&heap, (uintptr_t)ground + MIB(1)); /* no front part of another has a reference by it */
         for (unsigned i = 0; i < 3; i++)
             add_node(i, size + sizeof(uintptr_t));
         knoll_set_tag(&heap, (uintptr_t)nodes[1].block >> 8);
@@ -457,7 +459,7 @@ static void a_change_is_noticed(void **state)
     if (KNOLL_REGIONS_MAX < 3)
         return;
     knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
-    add_memory(&heap, arena + MIB(5), MIB(1));
+    add_memory(&heap, ground + MIB(5), MIB(1));
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
 }
@@ -468,7 +470,7 @@ static void a_change_inside_a_run(void **state)
     struct found found = {0, 0, 0};
     (void)state;
     make();
-    make_heap(&heap, arena, MIB(2)); /* one region, so that both passes come to the same units first */
+    make_heap(&heap, ground, MIB(2)); /* one region, so that both passes come to the same units first */
     add_node(0, 60000);
     knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
     do
