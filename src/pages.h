@@ -24,8 +24,8 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
  * there is, rather than none; *length says so. NOWHERE if there is none. */
 uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length);
 
-#define ALIGNED_TRIALS 2u /* in compact, lists that may have room for an aligned run; to look at all saves no memory   \
-                           */
+/* In compact, the lists that may have room for an aligned run and are looked at: to look at all saves no memory. */
+#define ALIGNED_TRIALS 2u
 
 /* Gives back the run of `length` units at unit `number`, and merges it with its free neighbours. */
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length);

@@ -239,8 +239,8 @@ EXPORT void *pvalloc(size_t size)
 
 #define ANY_BIN SIZE_MAX
 
-/* Gives the block back to its bin in this thread's cache, which must be this one unless it is ANY_BIN; false if there is
- * no room, or something to be looked at. */
+/* Gives the block back to its bin in this thread's cache, which must be this one unless it is ANY_BIN; false if there
+ * is no room, or something to be looked at. */
 static inline bool give_to_cache(void *block, size_t wanted_bin)
 {
     size_t bin;
