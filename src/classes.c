@@ -13,7 +13,7 @@
 #define CAPACITY(size, units) (FITTING(size, units) < 64 ? FITTING(size, units) : 64)
 #define SHAPE(size_class, size, rotate, inverse, units)                                                                \
     {                                                                                                                  \
-        ~(uint64_t)0 >> (64 - CAPACITY(size, units)), inverse, (units)*UNIT - 1, size, rotate, CAPACITY(size, units),  \
+        ~(uint64_t)0 >> (64 - CAPACITY(size, units)), inverse, (units)*UNIT - 1, CAPACITY(size, units), size, rotate,  \
             size_class                                                                                                 \
     }
 

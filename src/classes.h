@@ -13,9 +13,9 @@ struct knoll_shape {
     uint64_t all_free; /* the word of a slab of which no block is held */
     uint32_t inverse;  /* of odd, modulo 2^32 */
     uint32_t low;      /* the slab's bytes, less one: the bits of an address that say where in the slab it is */
+    uint32_t capacity; /* blocks: 1 to 64 */
     uint16_t size;     /* of a block */
     uint8_t rotate;
-    uint8_t capacity; /* blocks: 1 to 64 */
     uint8_t size_class;
 };
 
