@@ -29,11 +29,8 @@ static void set_shape(struct knoll_region *region, uint32_t index, uint32_t leng
     *region_entry(region, index) = (uint32_t)(shape & SHAPE_SLAB) << SHAPE_SHIFT;
 }
 
-/* Counts one slab more or less, of which all blocks are free. */
-static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
+static void count_missing(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
 {
-    heap->slabs[shape->size_class] += slabs;
-    heap->free_blocks[shape->size_class] += slabs * shape->capacity;
     heap->missing[shape->size_class] += slabs * (64u - shape->capacity);
 }
 
@@ -45,13 +42,20 @@ static void set_shape(struct knoll_region *region, uint32_t index, uint32_t leng
         *region_entry(region, index + i) = (uint32_t)shape << SHAPE_SHIFT;
 }
 
+static void count_missing(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
+{
+    (void)heap, (void)shape, (void)slabs; /* all slabs of a class are alike */
+}
+
+#endif
+
+/* Counts one slab more, or with -1 less, of which all blocks are free. */
 static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
 {
     heap->slabs[shape->size_class] += slabs;
     heap->free_blocks[shape->size_class] += slabs * shape->capacity;
+    count_missing(heap, shape, slabs);
 }
-
-#endif
 
 /* Takes the hints to a slab's blocks out of its class's magazine. */
 static void forget_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
@@ -85,24 +89,37 @@ static __attribute__((noinline)) void give_slab(struct knoll_heap *heap, uint32_
     slab[CELL_NEXT] |= RUN_WAS_BLOCK;
 }
 
-bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
+/* The entry of the slab that is in hand, and its shape; NULL if there is none, or it is not empty. */
+static inline uint32_t *empty_spare(const struct knoll_heap *heap, uint32_t spare, const struct knoll_shape **shape)
 {
-    uint32_t spare = heap->spare_slab;
-    return spare != NOWHERE && slab_word(entry_of(heap, spare)) == slab_shape(heap, spare)->all_free;
+    if (spare == NOWHERE)
+        return NULL;
+    uint32_t *slab = entry_of(heap, spare);
+    *shape = slab_shape(heap, spare);
+    return slab_word(slab) == (*shape)->all_free ? slab : NULL;
 }
 
-bool knoll_slab_give_spare(struct knoll_heap *heap)
+bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
 {
+    const struct knoll_shape *shape;
+    return empty_spare(heap, heap->spare_slab, &shape) != NULL;
+}
+
+static inline bool give_spare(struct knoll_heap *heap)
+{
+    const struct knoll_shape *shape;
     uint32_t spare = heap->spare_slab;
-    if (spare == NOWHERE)
-        return false;
-    uint32_t *slab = entry_of(heap, spare);
-    const struct knoll_shape *shape = slab_shape(heap, spare);
-    if (slab_word(slab) != shape->all_free)
+    uint32_t *slab = empty_spare(heap, spare, &shape);
+    if (slab == NULL)
         return false;
     give_slab(heap, spare, slab, shape);
     heap->spare_slab = NOWHERE;
     return true;
+}
+
+bool knoll_slab_give_spare(struct knoll_heap *heap)
+{
+    return give_spare(heap);
 }
 
 /* Makes a slab; its number, or NOWHERE. */
@@ -154,7 +171,7 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)
 {
     if (heap->spare_slab != number) {
-        (void)knoll_slab_give_spare(heap);
+        (void)give_spare(heap);
         heap->spare_slab = number;
     }
 }
