@@ -254,6 +254,7 @@ static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment
     assert_true(from != &expected[expected_count]);
     assert_int_equal(number & INDEX_MASK, aligned_index(from, alignment));
     assert_true(has_room(from, length, alignment));
+    assert_true(is_looked_at(list_of(from), length, alignment));
     bool from_end = !CLASSIC && list_of(from) == LIST_OF_ENDS;
     for (uint32_t i = 0; i < expected_count; i++) {
         const struct run *other = &expected[i];
