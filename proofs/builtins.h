@@ -37,6 +37,18 @@ int __builtin_ctzll(unsigned long long value);
         axiom shifts_12: \forall integer x; (x << 12) == 4096 * x;
         axiom shifts_right_9: \forall integer x; 0 <= x ==> (x >> 9) == x / 512;
         axiom shifts_right_12: \forall integer x; 0 <= x ==> (x >> 12) == x / 4096;
+        axiom shifts_27: \forall integer x; (x << 27) == 0x8000000 * x;
+        axiom shifts_30: \forall integer x; (x << 30) == 0x40000000 * x;
+        axiom shifts_right_27: \forall integer x; 0 <= x ==> (x >> 27) == x / 0x8000000;
+        axiom shifts_right_30: \forall integer x; 0 <= x ==> (x >> 30) == x / 0x40000000;
+        axiom ands_2: \forall integer x; 0 <= x ==> (x & 3) == x % 4;
+        axiom ands_27: \forall integer x; 0 <= x ==> (x & 0x7FFFFFF) == x % 0x8000000;
+        axiom ands_29: \forall integer x; 0 <= x ==> (x & 0x20000000) / 0x40000000 == 0;
+        axiom ors_29: \forall integer x, y; 0 <= x && x % 0x20000000 == 0 && 0 <= y < 0x20000000 ==> (x | y) == x + y;
+        axiom ors_30: \forall integer x, y; 0 <= x < 4 && 0 <= y < 0x40000000 ==>
+            (y | (uint32_t)(x << 30)) == 0x40000000 * x + y;
+        axiom xors: \forall integer x, order; 0 <= x && 0 <= order && x % (1 << order) == 0 ==>
+            (x ^ (1 << order)) == (x / (1 << order) % 2 == 0 ? x + (1 << order) : x - (1 << order));
         axiom ands: \forall integer x, y; 0 <= x ==> 0 <= (x & y) <= x;
     } */
 

@@ -68,8 +68,35 @@ static void powers_of_two(void)
     theorem("is_power_of_two on every word of 32 bits");
 }
 
+/* What builtins.h has the provers take for granted of shifts, masks and powers, for words of 32 bits. */
+static void axioms(void)
+{
+    if (KNOLL_COUNTS_IN_SOFTWARE)
+        return; /* none of the core's code is in it */
+    for (uint64_t x = 0; x <= UINT32_MAX; x++) {
+        holds(x >> 9 == x / 512 && x >> 12 == x / 4096 && x >> 27 == x / 0x8000000 && x >> 30 == x / 0x40000000);
+        holds(x << 9 == 512 * x && x << 12 == 4096 * x && x << 27 == 0x8000000 * x && x << 30 == 0x40000000 * x);
+        holds((x & 3) == x % 4 && (x & 0x7FFFFFF) == x % 0x8000000 && (x & 0x20000000) / 0x40000000 == 0);
+    }
+    theorem("shifts multiply and divide, and masks are remainders, on every word");
+    for (uint64_t y = 0; y < 0x40000000; y++) {
+        for (uint64_t x = 0; x < 4; x++)
+            holds((y | (uint32_t)(x << 30)) == 0x40000000 * x + y);
+        for (uint64_t x = 0; x < 8 && y < 0x20000000; x++)
+            holds((x * 0x20000000 | y) == x * 0x20000000 + y);
+    }
+    theorem("or adds what has no bit in common, for a cell's kind and number");
+    for (unsigned order = 0; order < 32; order++) {
+        uint64_t power = UINT64_C(1) << order;
+        for (uint64_t x = 0; x <= UINT32_MAX; x += power)
+            holds((x ^ power) == (x / power % 2 == 0 ? x + power : x - power));
+    }
+    theorem("exclusive or with a power of two goes to the other half, from every multiple of it");
+}
+
 int main(void)
 {
+    axioms();
     counts_of_32_bits();
     counts_of_64_bits();
     masks();

@@ -96,10 +96,11 @@ static void lists_of_lengths(void)
  * buddy is an index, in which the base has been added and taken away again. */
 static void buddies(void)
 {
-    for (uint32_t length = 1; length < 1u << KNOLL_LIST_COUNT; length *= 2) {
+    for (unsigned order = 0; order < KNOLL_LIST_COUNT; order++) {
+        uint32_t length = 1u << order;
         for (uint64_t first = 0; first <= UINT32_MAX; first += 2 * length) {
             uint32_t index = (uint32_t)first;
-            holds(buddy_of(NULL, index, length) == index + length && buddy_of(NULL, index + length, length) == index);
+            holds(buddy_of(NULL, index, order) == index + length && buddy_of(NULL, index + length, order) == index);
         }
     }
     theorem("a run's buddy is the other half of a run twice as long, for every place and order");

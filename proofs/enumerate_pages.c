@@ -93,7 +93,17 @@ static void push_free(uint32_t at, uint32_t length)
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     push(&heap, region, region->first + at, bits_highest32(length));
 #else
-    push(&heap, region, region->first + at, length);
+    mark_free(region_entry(region, region->first + at), length);
+    enlist(&heap, region, region->first + at, length);
+#endif
+}
+
+static void pull_free(uint32_t at, uint32_t length)
+{
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    pull(&heap, region_entry(region, region->first + at), bits_highest32(length));
+#else
+    delist(&heap, region, region->first + at, length);
 #endif
 }
 
@@ -103,7 +113,7 @@ static void write_tables(const char *text)
     for (uint32_t at = 0, length; at < units; at += length) { /* takes away what was free at first */
         uint32_t *entry = region_entry(region, region->first + at);
         length = free_run_length(entry);
-        pull(&heap, region, region->first + at, length);
+        pull_free(at, length);
         memset(entry, 0, (size_t)length * CELLS_PER_UNIT * sizeof *entry);
     }
     for (uint32_t at = 0, length; at < units; at += length) {

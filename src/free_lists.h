@@ -5,14 +5,10 @@
 #ifndef KNOLL_FREE_LISTS_H
 #define KNOLL_FREE_LISTS_H
 
+#include "edges.h"
 #include "pages.h"
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-
-static inline uint32_t free_run_length(const uint32_t *entry)
-{
-    return entry[CELL_LENGTH];
-}
 
 static inline unsigned list_of_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                    uint32_t length)
@@ -50,18 +46,6 @@ static inline void list_set_empty(struct knoll_heap *heap, unsigned list)
 }
 
 #else
-
-/* What the first or last cell of a free run says of its length: 1 to 3, or 0 for more. */
-static inline uint32_t short_length(uint32_t cell)
-{
-    return cell >> SHORT_SHIFT & SHORT_MASK;
-}
-
-static inline uint32_t free_run_length(const uint32_t *entry)
-{
-    uint32_t length = short_length(entry[CELL_NEXT]);
-    return length != 0 ? length : entry[CELL_LENGTH] & NUMBER_MASK;
-}
 
 /* The lowest list, but for that of the ends, that may have a run of this length or more. */
 static inline unsigned list_of_shortest(const struct knoll_heap *heap, uint32_t length)
@@ -104,18 +88,21 @@ static inline void list_set_empty(struct knoll_heap *heap, unsigned list)
 
 #endif
 
-/* Makes the run the first of this list; its cells say its kind and length already. */
+/* Makes the run the first of this list; its cells say its kind and length already, and link to nowhere. */
 static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number)
 {
-    if (heap->list[list] == NOWHERE)
+    uint32_t next = heap->list[list];
+    heap->list[list] = number;
+    if (next == NOWHERE) {
         list_set_filled(heap, list);
-    list_push(heap, &heap->list[list], entry, number, CELL_FREE_PREV, 0);
+        return;
+    }
+    set_link(&entry[CELL_NEXT], next, 0);
+    set_link(&entry_of(heap, next)[CELL_FREE_PREV], number, 0);
 }
 
-/* Takes the run at unit `index`, whose entry this is, out of its list. Only for the first run of a list is it worked
- * out which list that is. */
-static inline void free_list_unlink(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
-                                    const uint32_t *entry, uint32_t length)
+/* Takes the run with this entry out of this list. */
+static inline void free_list_unlink(struct knoll_heap *heap, unsigned list, const uint32_t *entry)
 {
     uint32_t next = link_of(entry[CELL_NEXT], 0);
     uint32_t before = link_of(entry[CELL_FREE_PREV], 0);
@@ -125,7 +112,6 @@ static inline void free_list_unlink(struct knoll_heap *heap, const struct knoll_
         set_link(&entry_of(heap, before)[CELL_NEXT], next, 0);
         return;
     }
-    unsigned list = list_of_run(heap, region, index, length);
     heap->list[list] = next;
     if (next == NOWHERE)
         list_set_empty(heap, list);

@@ -31,38 +31,47 @@ static uintptr_t place_of(const struct knoll_region *region, uint32_t index)
     return ((uintptr_t)region >> KNOLL_UNIT_SHIFT) + index;
 }
 
-/* The unit at which the buddy of a run starts. May be outside of the region: then it
- * is no less than count, as an unsigned number, or in the tables. */
-static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, uint32_t length)
+/* Where the buddy of the run of this order at this place is: the two are the halves of the run of the next order. All
+ * modulo 2^32, which their length divides. */
+/*@ requires order < 32 && place % (1 << order) == 0;
+    assigns \nothing;
+    ensures place / (1 << order) % 2 == 0 ==> \result == place + (1 << order);
+    ensures place / (1 << order) % 2 == 1 ==> \result == place - (1 << order); */
+static inline uint32_t buddy_place(uint32_t place, unsigned order)
 {
-    uint32_t base = (uint32_t)place_of(region, 0);
-    return ((base + index) ^ length) - base; /* modulo 2^32, which length divides */
+    return place ^ (uint32_t)1 << order;
 }
 
-static bool is_free_run(const struct knoll_region *region, uint32_t index, uint32_t length)
+/* The unit at which the buddy of a run starts. May be outside of the region: then it
+ * is no less than count, as an unsigned number, or in the tables. */
+static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, unsigned order)
+{
+    uint32_t base = (uint32_t)place_of(region, 0);
+    return buddy_place(base + index, order) - base;
+}
+
+/* The entry of the free run of this length that starts at the unit; NULL if none does. */
+static inline uint32_t *find_free(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
     if (index >= region->count) /* the tables' units are NONE */
-        return false;
-    const uint32_t *entry = region_entry(region, index);
-    return cell_kind(entry[CELL_NEXT]) == RUN_FREE && entry[CELL_LENGTH] == length;
+        return NULL;
+    uint32_t *entry = region_entry(region, index);
+    return cell_kind(entry[CELL_NEXT]) == RUN_FREE && entry[CELL_LENGTH] == length ? entry : NULL;
 }
 
 static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
 {
     uint32_t *entry = region_entry(region, index);
-    entry[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    entry[CELL_FREE_PREV] = NOWHERE;
-    entry[CELL_LENGTH] = 1u << order;
+    mark_free(entry, 1u << order);
     free_list_link(heap, order, entry, region_unit_number(region, index));
     heap->free_runs[order]++;
 }
 
 /* Takes a free run out of its list. */
-static void pull(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, uint32_t length)
+static inline void pull(struct knoll_heap *heap, uint32_t *entry, unsigned order)
 {
-    uint32_t *entry = region_entry(region, index);
-    free_list_unlink(heap, region, index, entry, length);
-    count_free_run(heap, length, (uint32_t)-1);
+    free_list_unlink(heap, order, entry);
+    heap->free_runs[order]--;
     entry[CELL_NEXT] &= RUN_WAS_BLOCK;
 }
 
@@ -92,13 +101,10 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     uint32_t number = heap->list[from];
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    pull(heap, region, index, 1u << from);
+    pull(heap, region_entry(region, index), from);
     heap->lists_filled |= (1u << from) - (1u << order);
     for (uint32_t length = 1u << order; order < from; order++, length *= 2) { /* at most ORDER_MAX rounds */
-        uint32_t *half = region_entry(region, index + length);
-        half[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-        half[CELL_FREE_PREV] = NOWHERE;
-        half[CELL_LENGTH] = length;
+        mark_free(region_entry(region, index + length), length);
         heap->list[order] = number + length;
         heap->free_runs[order]++;
     }
@@ -134,15 +140,17 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
-    for (;;) { /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
-        uint32_t buddy = buddy_of(region, index, length);
-        if (!is_free_run(region, buddy, length))
-            break;
-        pull(heap, region, buddy, length);
+    /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
+    for (unsigned order = bits_highest32(length);; order++) {
+        uint32_t buddy = buddy_of(region, index, order);
+        uint32_t *entry = find_free(region, buddy, 1u << order);
+        if (entry == NULL) {
+            push(heap, region, index, order);
+            return;
+        }
+        pull(heap, entry, order);
         index = index < buddy ? index : buddy;
-        length *= 2;
     }
-    push(heap, region, index, bits_highest32(length));
 }
 
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
@@ -161,10 +169,10 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)
         return false; /* it would be longer: the half that is left of one starts where the run did */
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
-        if (!is_free_run(region, index + (1u << i), 1u << i))
+        if (find_free(region, index + (1u << i), 1u << i) == NULL)
             return false;
     for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
-        pull(heap, region, index + (1u << i), 1u << i);
+        pull(heap, region_entry(region, index + (1u << i)), i);
     return true;
 }
 
@@ -177,18 +185,17 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    for (;;) { /* at most ORDER_MAX + 1 rounds */
-        uint32_t buddy = buddy_of(region, index, length);
-        if (!is_free_run(region, buddy, length))
-            return length;
+    for (unsigned order = bits_highest32(length);; order++) { /* at most ORDER_MAX + 1 rounds */
+        uint32_t buddy = buddy_of(region, index, order);
+        if (find_free(region, buddy, 1u << order) == NULL)
+            return 1u << order;
         index = index < buddy ? index : buddy;
-        length *= 2;
     }
 }
 
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
 {
-    return length == next_length && buddy_of(region, index, length) == index + length;
+    return length == next_length && buddy_of(region, index, bits_highest32(length)) == index + length;
 }
 
 bool knoll_pages_lists_placed_well(const struct knoll_heap *heap)

@@ -40,33 +40,21 @@
 
 #define NO_LIST 0u /* which has the ends: they are looked at by themselves */
 
-/* Makes [index, index + length) a free run, whatever the cells of its edges said. */
-static void push(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index, uint32_t length)
+/* Counts the free run whose edges are marked, and puts it into its list. */
+static void enlist(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index, uint32_t length)
 {
-    uint32_t *entry = region_entry(region, index);
-    uint32_t edge = cell_of(RUN_FREE, NOWHERE);
     count_free_run(heap, length, 1);
-    if (length >= 4) {
-        entry[CELL_FREE_PREV] = 0;
-        entry[CELL_LENGTH] = length;
-        entry[length - 1] = edge | length;
-    } else {
-        edge |= length << SHORT_SHIFT;
-        if (length == 3)
-            entry[CELL_FREE_PREV] = 0;
-        entry[length - 1] = edge;
-    }
-    entry[CELL_NEXT] = edge;
     if (length >= RUN_SHORTEST)
-        free_list_link(heap, list_of_run(heap, region, index, length), entry, region_unit_number(region, index));
+        free_list_link(heap, list_of_run(heap, region, index, length), region_entry(region, index),
+                       region_unit_number(region, index));
 }
 
-/* Takes the free run out of its list; its cells still say what it was. */
-static void pull(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index, uint32_t length)
+/* The reverse; its cells still say what it was. */
+static void delist(struct knoll_heap *heap, const struct knoll_region *region, uint32_t index, uint32_t length)
 {
     count_free_run(heap, length, (uint32_t)-1);
     if (length >= RUN_SHORTEST)
-        free_list_unlink(heap, region, index, region_entry(region, index), length);
+        free_list_unlink(heap, list_of_run(heap, region, index, length), region_entry(region, index));
 }
 
 size_t knoll_pages_round(size_t units, size_t alignment)
@@ -104,6 +92,8 @@ static void move_lists(struct knoll_heap *heap, uint32_t *to, size_t count)
         const struct knoll_region *region = region_of_number(heap, number);
         uint32_t *entry = entry_of(heap, number);
         uint32_t next = link_of(entry[CELL_NEXT], 0);
+        set_link(&entry[CELL_NEXT], NOWHERE, 0);
+        set_link(&entry[CELL_FREE_PREV], NOWHERE, 0);
         free_list_link(heap, list_of_run(heap, region, number & INDEX_MASK, free_run_length(entry)), entry, number);
         number = next;
     }
@@ -118,7 +108,9 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
     size_t lists = lists_in_region(region->count);
     if (lists != 0 && longest_region(heap, region->number + 1) == region)
         move_lists(heap, lists_in(region), lists);
-    push(heap, region, region->first, region->count - region->first);
+    uint32_t length = region->count - region->first;
+    mark_free(region_entry(region, region->first), length);
+    enlist(heap, region, region->first, length);
 }
 
 /* The lowest list from this one on that is not empty, or NO_LIST. */
@@ -149,14 +141,12 @@ static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, u
     uint32_t *entry = region_entry(region, index);
     uint32_t whole = free_run_length(entry);
     uint32_t after = whole - before - length;
-    pull(heap, region, index, whole);
-    entry[CELL_NEXT] = cell_of(RUN_NONE, NOWHERE);
+    delist(heap, region, index, whole);
+    split_free(entry, before, length, after);
     if (before != 0)
-        push(heap, region, index, before);
+        enlist(heap, region, index, before);
     if (after != 0)
-        push(heap, region, index + before + length, after);
-    else
-        entry[whole - 1] = cell_of(RUN_NONE, NOWHERE);
+        enlist(heap, region, index + before + length, after);
     return number + before;
 }
 
@@ -236,10 +226,7 @@ uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
 /* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */
 static uint32_t ending_length(const struct knoll_region *region, uint32_t index)
 {
-    uint32_t cell = *region_entry(region, index - 1);
-    if (cell_kind(cell) != RUN_END)
-        return 0;
-    return short_length(cell) != 0 ? short_length(cell) : cell & NUMBER_MASK;
+    return length_before(*region_entry(region, index - 1));
 }
 
 /* The length of the free run that starts at this unit, or 0. */
@@ -257,16 +244,12 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
     uint32_t *entry = region_entry(region, index);
     uint32_t after = starting_length(region, index + length);
     uint32_t before = ending_length(region, index);
-    entry[CELL_NEXT] = cell_of(RUN_NONE, NOWHERE);
-    if (after != 0) {
-        pull(heap, region, index + length, after);
-        entry[length] &= RUN_WAS_BLOCK;
-    }
-    if (before != 0) {
-        pull(heap, region, index - before, before);
-        *region_entry(region, index - 1) &= RUN_WAS_BLOCK;
-    }
-    push(heap, region, index - before, before + length + after);
+    if (after != 0)
+        delist(heap, region, index + length, after);
+    if (before != 0)
+        delist(heap, region, index - before, before);
+    join_free(entry - before, before, length, after);
+    enlist(heap, region, index - before, before + length + after);
 }
 
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)

@@ -80,11 +80,20 @@ struct knoll_region {
     uint32_t entries; /* where unit 0's entry is, in bytes from here */
 };
 
+/* What a cell says, for the contracts; classic's numbers are of two bits more. */
+/*@ logic integer kind_in(integer cell) = cell / 0x40000000;
+    logic integer number_in(integer cell) = cell % (KNOLL_PROFILE == KNOLL_CLASSIC ? 0x20000000 : 0x8000000); */
+
+/*@ assigns \nothing;
+    ensures \result == kind_in(cell); */
 static inline enum run_kind cell_kind(uint32_t cell)
 {
     return (enum run_kind)(cell >> KIND_SHIFT);
 }
 
+/*@ requires 0 <= kind < 4 && number < 0x40000000;
+    assigns \nothing;
+    ensures \result == kind * 0x40000000 + number; */
 static inline uint32_t cell_of(enum run_kind kind, uint32_t number)
 {
     return (uint32_t)kind << KIND_SHIFT | number;

@@ -217,7 +217,7 @@ static void cut_in_three(uint32_t first, uint32_t second)
     struct knoll_region *region = region_of_number(&heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t length = free_run_length(entry_of(&heap, number));
-    free_list_unlink(&heap, region, index, entry_of(&heap, number), length);
+    free_list_unlink(&heap, list_of_run(&heap, region, index, length), entry_of(&heap, number));
     count_free_run(&heap, length, (uint32_t)-1);
     make_free_run(region, index, first);
     make_free_run(region, index + first, second);
@@ -411,7 +411,7 @@ static void free_lists(void **state)
     uint32_t number = longest_free_run();
     uint32_t *run = entry_of(&heap, number);
     unsigned list = list_of_run(&heap, heap.region[0], number & INDEX_MASK, free_run_length(run));
-    free_list_unlink(&heap, heap.region[0], number & INDEX_MASK, run, free_run_length(run)); /* in none */
+    free_list_unlink(&heap, list, run); /* in none */
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
     free_list_link(&heap, list == 0 ? 1 : list - 1, run, number); /* in another */
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
