@@ -67,10 +67,21 @@
 #error "KNOLL_CPUS must be from 1 to 32767"
 #endif
 
-/* KNOLL_CPU_BYTES: what a processor may keep of each size class in slabs with free blocks, besides the one that it
- * takes from; but always one slab. Default 64 KiB. What is more goes back to the heap under its lock. */
+/* KNOLL_CPU_BYTES: what a processor may have free of each size class, besides what a slab has; but always as much as a
+ * slab. Default 64 KiB. What is more goes back to the heap under its lock. */
 #ifndef KNOLL_CPU_BYTES
 #define KNOLL_CPU_BYTES 65536
+#endif
+
+/* KNOLL_CPU_ENTRY: what the table for processors takes for each page (compact: two KiB), 64 or 32 bytes. Default 64, a
+ * cache line: with 32, processors that own slabs side by side write to the same lines, and two of them can be a third
+ * as fast as one. */
+#ifndef KNOLL_CPU_ENTRY
+#define KNOLL_CPU_ENTRY 64
+#endif
+
+#if KNOLL_CPU_ENTRY != 64 && KNOLL_CPU_ENTRY != 32
+#error "KNOLL_CPU_ENTRY must be 64 or 32"
 #endif
 
 /* KNOLL_CPU_RUNS: in compact, how many runs of each length up to 4096 bytes a processor may keep, so that requests over

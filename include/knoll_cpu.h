@@ -26,8 +26,8 @@
 extern "C" {
 #endif
 
-/* What is known of a group of units beside the heap's own tables; of a slab, in its first group's. 32 bytes a group, of
- * 4096 bytes in classic and 2048 in compact. */
+/* What is known of a group of units beside the heap's own tables; of a slab, in its first group's. KNOLL_CPU_ENTRY
+ * bytes a group, of 4096 bytes in classic and 2048 in compact. */
 struct knoll_cpu_entry {
     uint64_t returned; /* blocks that others gave back since; atomic. Of runs: one bit for each unit that starts one */
     uint64_t free; /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out. Of runs:
@@ -38,6 +38,9 @@ struct knoll_cpu_entry {
     uint16_t owner;       /* the number of a processor, or 0: none; and a flag */
     uint8_t shape;        /* of the slab that the group is in, as the heap's tables say it; or 0 */
     uint8_t alignment;    /* log2 of the greatest that one of its blocks was asked for with, less 4 */
+#if KNOLL_CPU_ENTRY == 64
+    uint32_t apart[8]; /* so that no two are in a cache line */
+#endif
 };
 
 /* The slabs of one size class that a processor has. */
@@ -45,8 +48,10 @@ struct knoll_cpu_class {
     struct knoll_cpu_entry *current; /* where blocks are taken from */
     unsigned char *start;            /* the current slab's first block */
     uint32_t group;                  /* the current slab's */
-    uint32_t list;                   /* the first of the other slabs with free blocks */
+    uint32_t list;                   /* the first of the other slabs with free blocks: that was listed last */
+    uint32_t oldest;                 /* the last of them */
     uint32_t listed;                 /* how many they are */
+    int32_t room;                    /* how many blocks more may be free in all of them, before some go back */
 };
 
 #if KNOLL_PROFILE == KNOLL_COMPACT

@@ -3,16 +3,19 @@
  * Of each class a processor has a current slab, from which it takes blocks; other slabs with free blocks in a list; and
  * slabs without any, which nothing leads to but their blocks. It takes a slab from the list when the current one has no
  * free block, looks at what was returned to it when the list is empty, and only then asks the heap for another. A slab
- * goes back to the heap when all of its blocks are free and it is not the only one in the list, or when the list has
- * more than KNOLL_CPU_BYTES.
+ * whose blocks are all free goes back to the heap, if it is not the only one in the list and more than half as many
+ * blocks are free as may be. When more are than may be, slabs go back until half as many are, those first that were
+ * listed longest ago.
  *
- * What a processor may have free of one class is thus its current slab, and one other or KNOLL_CPU_BYTES, whichever is
- * more; and KNOLL_CPU_BATCH blocks may wait that it gave back to nobody's slabs.
+ * What a processor may have free of one class is as much as a slab has, for the current one, and as much again or
+ * KNOLL_CPU_BYTES, whichever is more. So without what is in the list never more than half of that is free. And
+ * KNOLL_CPU_BATCH blocks may wait that it gave back to nobody's slabs.
  *
  * Invariants:
  *   1. A slab that this processor owns is in the list of its class just if it has a free block and is not the current
  *      one. Nobody else changes that, nor who owns it.
  *   2. The current slab is `none`, which has no free block, or one that this processor owns.
+ *   3. `room` and the free blocks of the current slab and of the listed ones are what may be free together.
  *
  * SPDX-License-Identifier: MIT */
 #include "cpu_table.h"
@@ -26,6 +29,8 @@ static void list_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry, uint
     entry->previous = NO_GROUP;
     if (state->list != NO_GROUP)
         cpu_entry(cpu->cpus, state->list)->previous = group;
+    else
+        state->oldest = group;
     state->list = group;
     state->listed++;
 }
@@ -35,6 +40,8 @@ static void unlist_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
     struct knoll_cpu_class *state = &cpu->size_class[cpu_slab_shape(entry)->size_class];
     if (entry->next != NO_GROUP)
         cpu_entry(cpu->cpus, entry->next)->previous = entry->previous;
+    else
+        state->oldest = entry->previous;
     if (entry->previous != NO_GROUP)
         cpu_entry(cpu->cpus, entry->previous)->next = entry->next;
     else
@@ -43,7 +50,7 @@ static void unlist_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
     entry->previous = NOT_LISTED;
 }
 
-static uint32_t unlist_first(struct knoll_cpu *cpu, struct knoll_cpu_class *state)
+static uint32_t unlist_newest(struct knoll_cpu *cpu, struct knoll_cpu_class *state)
 {
     uint32_t group = state->list;
     if (group != NO_GROUP)
@@ -51,36 +58,39 @@ static uint32_t unlist_first(struct knoll_cpu *cpu, struct knoll_cpu_class *stat
     return group;
 }
 
-/* Gives so many slabs of a list back to the heap, at most KNOLL_CPU_BATCH in one holding of the lock. */
-static void give_back_listed(struct knoll_cpu *cpu, struct knoll_cpu_class *state, uint32_t count)
+/* Gives slabs of the list back to the heap, the oldest first, until so many more blocks may be free or none is listed:
+ * at most KNOLL_CPU_BATCH in one holding of the lock. */
+static void give_back_listed(struct knoll_cpu *cpu, struct knoll_cpu_class *state, int32_t room)
 {
-    while (count > 0) { /* each round gives back a slab at least */
+    while (state->room < room && state->listed != 0) { /* each round gives back a slab at least */
         cpu_lock(cpu->cpus);
-        for (uint32_t i = 0; i < KNOLL_CPU_BATCH && count > 0; i++, count--)
-            knoll_cpu_give_back(cpu->cpus, unlist_first(cpu, state));
+        for (uint32_t i = 0; i < KNOLL_CPU_BATCH && state->room < room && state->listed != 0; i++) {
+            uint32_t group = state->oldest;
+            unlist_slab(cpu, cpu_entry(cpu->cpus, group));
+            state->room += (int32_t)knoll_cpu_give_back(cpu->cpus, group);
+        }
         cpu_unlock(cpu->cpus);
     }
 }
 
-/* Does what follows when a slab that is not current came to have free blocks, or has no other. */
+/* Does what follows when a slab came to have free blocks, or has no other, or more blocks are free than may be. */
 static __attribute__((noinline)) void settle(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry, uint32_t group)
 {
     const struct knoll_shape *shape = cpu_slab_shape(entry);
     struct knoll_cpu_class *state = &cpu->size_class[shape->size_class];
-    if (entry == state->current)
-        return;
-    if (entry->previous == NOT_LISTED)
-        list_slab(cpu, entry, group);
-    if (state->listed == 1)
-        return;
-    if (entry_free(entry) == shape->all_free) {
-        unlist_slab(cpu, entry);
-        cpu_lock(cpu->cpus);
-        knoll_cpu_give_back(cpu->cpus, group);
-        cpu_unlock(cpu->cpus);
-    } else if ((size_t)state->listed * (shape->low + 1) > KNOLL_CPU_BYTES) {
-        give_back_listed(cpu, state, (state->listed + 1) / 2);
+    int32_t half = cpu_most_free(shape->size_class) / 2;
+    if (entry != state->current) {
+        if (entry->previous == NOT_LISTED)
+            list_slab(cpu, entry, group);
+        if (state->listed > 1 && state->room < half && entry_free(entry) == shape->all_free) {
+            unlist_slab(cpu, entry);
+            cpu_lock(cpu->cpus);
+            state->room += (int32_t)knoll_cpu_give_back(cpu->cpus, group);
+            cpu_unlock(cpu->cpus);
+        }
     }
+    if (state->room < 0)
+        give_back_listed(cpu, state, half);
 }
 
 /* ---- What others returned ---- */
@@ -95,10 +105,15 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
         return;
     while (most-- > 0 && knoll_cpu_queue_take(cpus, queue, &group)) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        if (entry_owner(entry) != cpu->number)
+        if (entry_owner(entry) != cpu->number) {
             knoll_cpu_queue_let_go(cpus, group); /* given back to the heap meanwhile */
-        else if (knoll_cpu_accept(cpus, group))
+            continue;
+        }
+        uint64_t before = entry_free(entry);
+        if (knoll_cpu_accept(cpus, group)) {
+            cpu->size_class[cpu_slab_shape(entry)->size_class].room -= (int32_t)bits_count(entry_free(entry) ^ before);
             settle(cpu, entry, group);
+        }
     }
     knoll_cpu_queue_close(queue);
 }
@@ -139,6 +154,7 @@ static inline void *take_here(struct knoll_cpu *cpu, size_t size_class)
     if (sound == 0)
         return NULL;
     entry_set_free(state->current, word ^ (sound & -sound));
+    state->room++;
     return state->start + bits_lowest(sound) * class_size(size_class);
 }
 
@@ -151,7 +167,7 @@ static void give_back_all(struct knoll_cpu *cpu)
         state->current = &cpu->none;
         if (entry_free(entry) != 0)
             list_slab(cpu, entry, state->group);
-        give_back_listed(cpu, state, state->listed);
+        give_back_listed(cpu, state, INT32_MAX);
     }
     knoll_cpu_runs_give_back(cpu);
 }
@@ -172,15 +188,14 @@ static bool refill(struct knoll_cpu *cpu, size_t size_class)
     struct knoll_cpus *cpus = cpu->cpus;
     struct knoll_cpu_class *state = &cpu->size_class[size_class];
     uint32_t group = NO_GROUP;
-    if (make_current(cpu, state, unlist_first(cpu, state)))
+    if (make_current(cpu, state, unlist_newest(cpu, state)))
         return true;
     collect(cpu, KNOLL_CPU_BATCH);
-    if (entry_free(state->current) != 0 || make_current(cpu, state, unlist_first(cpu, state)))
+    if (entry_free(state->current) != 0 || make_current(cpu, state, unlist_newest(cpu, state)))
         return true;
     cpu_lock(cpus);
     knoll_cpu_collect_common(cpus);
-    if (!knoll_cpu_adopt(cpus, cpu->number, size_class, &group))
-        group = NO_GROUP;
+    state->room -= (int32_t)knoll_cpu_adopt(cpus, cpu->number, size_class, &group);
     cpu_unlock(cpus);
     return make_current(cpu, state, group);
 }
@@ -299,7 +314,8 @@ static inline bool give_here(struct knoll_cpu *cpu, const struct cpu_place *plac
     if (((before | entry_returned(place->entry)) & mask) != 0)
         return false;
     entry_set_free(place->entry, before | mask);
-    if (before == 0 || (before | mask) == place->shape->all_free)
+    if (--cpu->size_class[place->shape->size_class].room < 0 || before == 0 ||
+        (before | mask) == place->shape->all_free)
         settle(cpu, place->entry, place->group);
     return true;
 }
@@ -384,8 +400,10 @@ int knoll_cpu_start(struct knoll_cpu *cpu, struct knoll_cpus *cpus, unsigned num
     cpu->cpus = cpus;
     cpu->number = number;
     cpu->shortages = __atomic_load_n(&cpus->shortages, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         cpu->size_class[i].current = &cpu->none;
+        cpu->size_class[i].room = cpu_most_free(i);
+    }
     return 1;
 }
 

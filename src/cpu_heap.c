@@ -82,12 +82,12 @@ static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t numbe
     return entry;
 }
 
-bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group)
+uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group)
 {
     struct knoll_heap *heap = &cpus->heap;
     struct knoll_class_state *state = &heap->size_class[size_class];
     if ((state->current == NULL || slab_word(state->current) == 0) && !knoll_slab_refill(heap, size_class))
-        return false;
+        return 0;
 
     uint64_t word = slab_word(state->current);
     uint32_t count = bits_count(word);
@@ -108,10 +108,10 @@ bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class,
     entry_set_free(entry, word);
     entry_set_owner(entry, owner, !is_fresh && entry_is_loose(entry));
     *group = number >> GROUP_SHIFT;
-    return true;
+    return count;
 }
 
-void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
+uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_heap *heap = &cpus->heap;
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
@@ -121,9 +121,10 @@ void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
     uint64_t word = slab_word(slab) | entry_free(entry);
     uint32_t count = bits_count(word ^ slab_word(slab));
     if (count == 0)
-        return;
+        return 0;
     heap->headroom += (size_t)count * place.shape->size;
     slab_give_some(heap, place, word, count);
+    return count;
 }
 
 /* ---- Queues ---- */

@@ -103,6 +103,7 @@ int knoll_cpu_check(const struct knoll_cpu *cpu)
         const struct knoll_cpu_class *state = &cpu->size_class[i];
         uint32_t left = state->listed;
         uint32_t previous = NO_GROUP;
+        int32_t most = state->room + (int32_t)bits_count(entry_free(state->current));
         if (state->current != &cpu->none && entry_owner(state->current) != cpu->number)
             return -1;
         for (uint32_t group = state->list; group != NO_GROUP; left--) { /* at most listed rounds */
@@ -110,10 +111,11 @@ int knoll_cpu_check(const struct knoll_cpu *cpu)
             if (left == 0 || entry_owner(entry) != cpu->number || entry->previous != previous ||
                 entry_free(entry) == 0 || entry == state->current || cpu_slab_shape(entry)->size_class != i)
                 return -1;
+            most += (int32_t)bits_count(entry_free(entry));
             previous = group;
             group = entry->next;
         }
-        if (left != 0)
+        if (left != 0 || (state->listed != 0 && state->oldest != previous) || most != cpu_most_free(i))
             return -1;
     }
     return knoll_cpu_runs_agree(cpu) ? 0 : -1;

@@ -38,7 +38,7 @@
 #error "knoll_cpu.h needs atomic operations of 64 bits"
 #endif
 
-#define ENTRY_SHIFT 5
+#define ENTRY_SHIFT (KNOLL_CPU_ENTRY == 64 ? 6 : 5)
 _Static_assert(sizeof(struct knoll_cpu_entry) == 1 << ENTRY_SHIFT, "knoll_cpu.h and knoll_cpus_init say so");
 
 #define GROUP_BYTES_SHIFT (KNOLL_UNIT_SHIFT + GROUP_SHIFT)
@@ -193,6 +193,13 @@ bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct c
 void knoll_cpu_report(struct knoll_cpus *cpus, enum knoll_fault fault, const void *address);
 void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address);
 
+/* How many blocks of a class a processor may have free. */
+static inline int32_t cpu_most_free(size_t size_class)
+{
+    int32_t blocks = (int32_t)(KNOLL_CPU_BYTES / class_size(size_class));
+    return 64 + (blocks > 64 ? blocks : 64);
+}
+
 /* ---- Queues (cpu_queue.c) ---- */
 
 /* Puts a group into its owner's queue, if it is in none. */
@@ -286,11 +293,12 @@ static inline bool knoll_cpu_runs_agree(const struct knoll_cpu *cpu)
  * groups of each. Returns how many. */
 uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus);
 
-/* Hands a slab of this class to a processor, with all of its free blocks; false if memory does not suffice. */
-bool knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group);
+/* Hands a slab of this class to a processor, with all of its free blocks. Returns how many; 0 if memory does not
+ * suffice. */
+uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group);
 
-/* Gives all free blocks of a slab back to the heap. Nobody owns it then. */
-void knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group);
+/* Gives all free blocks of a slab back to the heap, and returns how many. Nobody owns it then. */
+uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group);
 
 /* Serves a request by a run. */
 void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size);

@@ -140,8 +140,8 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
-    /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
-    for (unsigned order = bits_highest32(length);; order++) {
+    unsigned order = bits_highest32(length);
+    for (;;) { /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
         uint32_t buddy = buddy_of(region, index, order);
         uint32_t *entry = find_free(region, buddy, 1u << order);
         if (entry == NULL) {
@@ -150,6 +150,7 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
         }
         pull(heap, entry, order);
         index = index < buddy ? index : buddy;
+        order++;
     }
 }
 
@@ -185,11 +186,13 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    for (unsigned order = bits_highest32(length);; order++) { /* at most ORDER_MAX + 1 rounds */
+    unsigned order = bits_highest32(length);
+    for (;;) { /* at most ORDER_MAX + 1 rounds */
         uint32_t buddy = buddy_of(region, index, order);
         if (find_free(region, buddy, 1u << order) == NULL)
             return 1u << order;
         index = index < buddy ? index : buddy;
+        order++;
     }
 }
 

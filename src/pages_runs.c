@@ -241,14 +241,13 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
 {
     const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    uint32_t *entry = region_entry(region, index);
     uint32_t after = starting_length(region, index + length);
     uint32_t before = ending_length(region, index);
     if (after != 0)
         delist(heap, region, index + length, after);
     if (before != 0)
         delist(heap, region, index - before, before);
-    join_free(entry - before, before, length, after);
+    join_free(region_entry(region, index - before), before, length, after);
     enlist(heap, region, index - before, before + length + after);
 }
 

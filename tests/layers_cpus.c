@@ -140,6 +140,12 @@ static void what_a_processor_has(void **state)
     listed->listed = 3;
     expect_of_first(-1);
     *listed = sound_class;
+    listed->oldest = listed->list;
+    expect_of_first(-1);
+    *listed = sound_class;
+    listed->room++;
+    expect_of_first(-1);
+    *listed = sound_class;
     entry->owner = 2;
     expect_of_first(-1);
     *entry = sound;
@@ -155,9 +161,12 @@ static void what_a_processor_has(void **state)
     struct knoll_cpu_class *other = listed + 1, sound_other = *other;
     listed->list = NO_GROUP;
     listed->listed = 0;
+    listed->room += 2; /* each has a free block */
     expect_of_first(0);
     other->list = sound_class.list;
+    other->oldest = sound_class.oldest;
     other->listed = sound_class.listed;
+    other->room -= 2;
     expect_of_first(-1);
     *other = sound_other;
     *listed = sound_class;
