@@ -84,9 +84,9 @@
 #error "KNOLL_CPU_ENTRY must be 64 or 32"
 #endif
 
-/* KNOLL_CPU_RUNS: in compact, how many runs of each length up to 4096 bytes a processor may keep, so that requests over
- * 1024 bytes mostly need no lock either. Default 4, from 1. Each costs 32 bytes in struct knoll_cpu, and may keep 18
- * KiB. */
+/* KNOLL_CPU_RUNS: how many runs of each length up to 32 KiB (compact: 4096 bytes) a processor may keep, so that such
+ * requests mostly need no lock either. Default 4, from 1. Each costs 16 bytes in struct knoll_cpu (compact: 32), and
+ * may keep 56 KiB (18). */
 #ifndef KNOLL_CPU_RUNS
 #define KNOLL_CPU_RUNS 4
 #endif

@@ -54,15 +54,14 @@ struct knoll_cpu_class {
     int32_t room;                    /* how many blocks more may be free in all of them, before some go back */
 };
 
-#if KNOLL_PROFILE == KNOLL_COMPACT
-#define KNOLL_CPU_LENGTHS (KNOLL_PAGE >> KNOLL_UNIT_SHIFT) /* in units */
+/* How many lengths of runs are kept: in classic of 1, 2, 4 and 8 units, in compact of 1 to 8. */
+#define KNOLL_CPU_LENGTHS (KNOLL_PROFILE == KNOLL_CLASSIC ? 4 : 8)
 
 /* Runs of one length that a processor keeps. */
 struct knoll_cpu_runs {
     uint32_t count;
     uint32_t run[KNOLL_CPU_RUNS]; /* unit numbers */
 };
-#endif
 
 /* One for each processor, in memory that stays. Private. */
 struct knoll_cpu {
@@ -72,9 +71,7 @@ struct knoll_cpu {
     uint32_t unseen;             /* blocks that it gave back to nobody's slabs since it last looked through these */
     struct knoll_cpu_entry none; /* stands for the current slab where there is none */
     struct knoll_cpu_class size_class[KNOLL_CLASS_COUNT];
-#if KNOLL_PROFILE == KNOLL_COMPACT
-    struct knoll_cpu_runs runs[KNOLL_CPU_LENGTHS]; /* by length, less 1 */
-#endif
+    struct knoll_cpu_runs runs[KNOLL_CPU_LENGTHS]; /* the shortest first */
 };
 
 /* Slabs that have returned blocks and wait for who may take these: a queue that any context may push to. */

@@ -1,5 +1,6 @@
-/* Runs that a processor keeps: those of up to 4096 bytes, so that such requests mostly take no lock, as those that a
- * slab serves. Only in compact: in classic slabs serve them.
+/* Runs that a processor keeps: short ones, so that requests for them mostly take no lock, as those that a slab serves.
+ * In classic those of up to 32 KiB, by the powers of two that all runs are; in compact, where lengths seldom recur, up
+ * to 4096 bytes.
  *
  * A run belongs to nobody, so whoever frees one keeps it, KNOLL_CPU_RUNS of each length at most; when these are full
  * half of them go back to the heap in one holding of the lock. To the heap a run that is kept is held. That it is not
@@ -10,7 +11,13 @@
  * SPDX-License-Identifier: MIT */
 #include "cpu_table.h"
 
-#if KNOLL_PROFILE == KNOLL_COMPACT
+/* Which of `runs` is for this length in units; KNOLL_CPU_LENGTHS if none is. */
+static size_t place_of_length(size_t length)
+{
+    if (KNOLL_PROFILE == KNOLL_COMPACT)
+        return length - 1 < KNOLL_CPU_LENGTHS ? length - 1 : KNOLL_CPU_LENGTHS;
+    return length - 1 < (size_t)1 << (KNOLL_CPU_LENGTHS - 1) ? bits_highest(length) : KNOLL_CPU_LENGTHS;
+}
 
 static const uint32_t *run_cells(const struct knoll_cpu *cpu, uint32_t number)
 {
@@ -24,10 +31,10 @@ static void let_go(struct knoll_cpu *cpu, uint32_t number)
 
 void *knoll_cpu_runs_take(struct knoll_cpu *cpu, size_t size)
 {
-    size_t length = knoll_large_length(1, size);
-    if (length - 1 >= KNOLL_CPU_LENGTHS || cpu->runs[length - 1].count == 0)
+    size_t place = place_of_length(knoll_large_length(1, size));
+    if (place == KNOLL_CPU_LENGTHS || cpu->runs[place].count == 0)
         return NULL;
-    struct knoll_cpu_runs *runs = &cpu->runs[length - 1];
+    struct knoll_cpu_runs *runs = &cpu->runs[place];
     uint32_t number = runs->run[--runs->count];
     let_go(cpu, number);
     return unit_address(&cpu->cpus->heap, number);
@@ -55,9 +62,10 @@ bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place)
     uint32_t number = group_unit(place->group) + place->index;
     const uint32_t *run = run_cells(cpu, number);
     bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
-    if (!is_plain || large_length(run) > KNOLL_CPU_LENGTHS)
+    size_t of_length = place_of_length(large_length(run));
+    if (!is_plain || of_length == KNOLL_CPU_LENGTHS)
         return false;
-    struct knoll_cpu_runs *runs = &cpu->runs[large_length(run) - 1];
+    struct knoll_cpu_runs *runs = &cpu->runs[of_length];
     if (runs->count == KNOLL_CPU_RUNS)
         give_back(cpu, runs, (KNOLL_CPU_RUNS + 1) / 2);
     entry_set_keeps(place->entry, place->index, true);
@@ -73,14 +81,12 @@ void knoll_cpu_runs_give_back(struct knoll_cpu *cpu)
 
 bool knoll_cpu_runs_agree(const struct knoll_cpu *cpu)
 {
-    for (uint32_t length = 1; length <= KNOLL_CPU_LENGTHS; length++) {
-        const struct knoll_cpu_runs *runs = &cpu->runs[length - 1];
+    for (size_t of_length = 0; of_length < KNOLL_CPU_LENGTHS; of_length++) {
+        const struct knoll_cpu_runs *runs = &cpu->runs[of_length];
         for (uint32_t i = 0; i < runs->count; i++) /* at most KNOLL_CPU_RUNS rounds */
-            if (large_length(run_cells(cpu, runs->run[i])) != length ||
+            if (place_of_length(large_length(run_cells(cpu, runs->run[i]))) != of_length ||
                 !entry_keeps(cpu_entry(cpu->cpus, runs->run[i] >> GROUP_SHIFT), runs->run[i] % GROUP_UNITS))
                 return false;
     }
     return true;
 }
-
-#endif

@@ -154,8 +154,7 @@ static inline bool cpu_slab_holds(const struct cpu_place *place)
 /* Of a run: whether a processor keeps it. Bytes, because runs of one group may be kept by several. */
 static inline bool entry_keeps(const struct knoll_cpu_entry *entry, uint32_t index)
 {
-    return KNOLL_PROFILE == KNOLL_COMPACT &&
-           __atomic_load_n((const uint8_t *)&entry->free + index, __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n((const uint8_t *)&entry->free + index, __ATOMIC_RELAXED) != 0;
 }
 
 static inline void entry_set_keeps(struct knoll_cpu_entry *entry, uint32_t index, bool keeps)
@@ -244,9 +243,7 @@ void knoll_cpu_queue_let_go(struct knoll_cpus *cpus, uint32_t group);
  * go. False if there was nothing, and so perhaps no slab. */
 bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
 
-/* ---- Runs that a processor keeps (cpu_runs.c): only in compact ---- */
-
-#if KNOLL_PROFILE == KNOLL_COMPACT
+/* ---- Runs that a processor keeps (cpu_runs.c) ---- */
 
 /* Takes a run for a request of so many bytes; NULL if none is kept that has its length. */
 void *knoll_cpu_runs_take(struct knoll_cpu *cpu, size_t size);
@@ -259,33 +256,6 @@ void knoll_cpu_runs_give_back(struct knoll_cpu *cpu);
 
 /* Whether all that are kept have the right length, and say that they are kept. */
 bool knoll_cpu_runs_agree(const struct knoll_cpu *cpu);
-
-#else
-
-static inline void *knoll_cpu_runs_take(struct knoll_cpu *cpu, size_t size)
-{
-    (void)cpu, (void)size;
-    return NULL;
-}
-
-static inline bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place)
-{
-    (void)cpu, (void)place;
-    return false;
-}
-
-static inline void knoll_cpu_runs_give_back(struct knoll_cpu *cpu)
-{
-    (void)cpu;
-}
-
-static inline bool knoll_cpu_runs_agree(const struct knoll_cpu *cpu)
-{
-    (void)cpu;
-    return true;
-}
-
-#endif
 
 /* ---- The heap behind (cpu_heap.c). The lock is held, or nothing runs ---- */
 

@@ -173,13 +173,11 @@ static void what_a_processor_has(void **state)
     expect_of_first(0);
 }
 
-#if KNOLL_PROFILE == KNOLL_COMPACT
-
 static void what_runs_a_processor_keeps(void **state)
 {
     (void)state;
     make(MIB(1));
-    void *run = knoll_cpu_malloc(&first, 3000);
+    void *run = knoll_cpu_malloc(&first, CLASSIC ? 5000 : 3000);
     struct cpu_place place = find(run);
     knoll_cpu_free(&first, run);
     assert_true(entry_keeps(place.entry, place.index));
@@ -201,7 +199,22 @@ static void what_runs_a_processor_keeps(void **state)
     expect_of_first(0);
 }
 
-#endif
+static void which_runs_a_processor_keeps(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    size_t longest = CLASSIC ? 32768 : 4096;
+    for (size_t size = KNOLL_SLAB_MAXIMUM + 1; size <= 2 * longest; size += 512) {
+        void *run = knoll_cpu_malloc(&first, size);
+        struct cpu_place place = find(run);
+        knoll_cpu_free(&first, run);
+        assert_int_equal(entry_keeps(place.entry, place.index), size <= longest);
+        void *again = knoll_cpu_malloc(&first, size);
+        assert_true(again == run || size > longest);
+        knoll_cpu_free(&first, again);
+        expect_of_first(0);
+    }
+}
 
 /* ---- Queues ---- */
 
@@ -379,9 +392,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_said_of_slabs),
     cmocka_unit_test(what_is_said_of_runs),
     cmocka_unit_test(what_a_processor_has),
-#if KNOLL_PROFILE == KNOLL_COMPACT
     cmocka_unit_test(what_runs_a_processor_keeps),
-#endif
+    cmocka_unit_test(which_runs_a_processor_keeps),
     cmocka_unit_test(a_chain_that_is_cut_is_gone_on_with_later),
     cmocka_unit_test(a_queue_that_is_open_elsewhere_is_left),
     cmocka_unit_test(a_group_that_changed_hands_moves_on),
