@@ -56,14 +56,19 @@ static uint32_t bin_limit(size_t bin)
     return limit < BIN_LEAST ? BIN_LEAST : limit > BIN_MOST ? BIN_MOST : (uint32_t)limit;
 }
 
+/* How many blocks a bin may have now. */
+static uint32_t bin_room(const struct cache *cache, size_t bin)
+{
+    return (cache->level[bin].most - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
+}
+
 /* Makes a bin that was found empty, or full, one of twice as many blocks; false if it may have no more. */
-static bool bin_grow(struct level *level, size_t bin)
+static bool bin_grow(struct cache *cache, size_t bin)
 {
     uint32_t limit = bin_limit(bin);
-    if (level->most == limit)
-        return false;
-    level->most = 2 * level->most > limit ? limit : 2 * level->most;
-    return true;
+    uint32_t room = bin_room(cache, bin);
+    cache->level[bin].most = bin_place(bin, 2 * room > limit ? limit : 2 * room);
+    return room != limit;
 }
 
 /* A cache that no thread has. */
@@ -72,8 +77,9 @@ static struct cache *fresh_cache(void)
     struct cache *cache = mmap(NULL, sizeof *cache, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return NULL;
-    for (size_t i = 0; i < CACHE_BINS; i++)
-        cache->level[i].most = bin_bytes(i) == 0 ? 0 : BIN_LEAST;
+    for (size_t bin = 0; bin < CACHE_BINS; bin++)
+        if (bin_bytes(bin) != 0)
+            cache->level[bin] = (struct level){bin_place(bin, 0), bin_place(bin, BIN_LEAST)};
     cache->next = caches;
     caches = cache;
     return cache;
@@ -105,31 +111,32 @@ void cache_make(void)
 
 void *cache_refill(struct cache *cache, size_t bin)
 {
-    void **blocks = cache->block[bin];
-    size_t taken = heaps_allocate_batch(bin_bytes(bin), (cache->level[bin].most + 1) / 2, blocks);
+    void **blocks = cache->block[bin] + 1;
+    size_t taken = heaps_allocate_batch(bin_bytes(bin), (bin_room(cache, bin) + 1) / 2, blocks);
     if (taken == 0)
         return NULL;
     for (size_t i = 0; i < taken - 1; i++)
         ((uint64_t *)blocks[i])[1] = cache_secret;
-    cache->level[bin].count = (uint32_t)taken - 1;
-    bin_grow(&cache->level[bin], bin);
+    cache->level[bin].top = bin_place(bin, taken - 1);
+    bin_grow(cache, bin);
     return blocks[taken - 1];
 }
 
 static void give_first(struct cache *cache, size_t bin, uint32_t count)
 {
-    void **blocks = cache->block[bin];
+    void **blocks = cache->block[bin] + 1;
+    uint32_t left = bin_count(cache, bin) - count;
     for (uint32_t i = 0; i < count; i++)
         ((uint64_t *)blocks[i])[1] = 0;
     heaps_free_batch(blocks, count);
-    cache->level[bin].count -= count;
-    memmove(blocks, blocks + count, cache->level[bin].count * sizeof blocks[0]);
+    cache->level[bin].top = bin_place(bin, left);
+    memmove(blocks, blocks + count, left * sizeof blocks[0]);
 }
 
 void cache_make_room(struct cache *cache, size_t bin)
 {
-    if (!bin_grow(&cache->level[bin], bin))
-        give_first(cache, bin, (cache->level[bin].count + 1) / 2);
+    if (!bin_grow(cache, bin))
+        give_first(cache, bin, (bin_count(cache, bin) + 1) / 2);
 }
 
 bool cache_has(const void *block)
@@ -145,8 +152,8 @@ bool cache_has(const void *block)
 static void drain(struct cache *cache)
 {
     for (size_t bin = 0; bin < CACHE_BINS; bin++)
-        if (cache->level[bin].count != 0)
-            give_first(cache, bin, cache->level[bin].count);
+        if (bin_count(cache, bin) != 0)
+            give_first(cache, bin, bin_count(cache, bin));
 }
 
 void cache_drain(void)

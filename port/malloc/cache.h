@@ -28,16 +28,19 @@
 #define CACHE_BINS  (KNOLL_CLASS_COUNT + CACHE_UNITS + 1)
 #define BIN_MOST    128 /* blocks */
 
-/* How full a bin is. */
+/* How full a bin is: where its last block stands, and where the last one would that it may have; in bytes from the
+ * cache's start. Both are 0 if nothing is cached in it. */
 struct level {
-    uint32_t count;
-    uint32_t most; /* 0 if nothing is cached in it */
+    uint32_t top;
+    uint32_t most;
 };
 
+/* What `top` says is a block, or NULL where there is none: so it is read before it is known which. */
 struct cache {
+    void *nothing; /* NULL: where the tops of bins are that cache nothing */
     struct level level[CACHE_BINS];
-    void *block[CACHE_BINS][BIN_MOST]; /* the last one in is the first out */
-    struct cache *next;                /* all caches */
+    void *block[CACHE_BINS][1 + BIN_MOST]; /* NULL, then blocks: the last one in is the first out */
+    struct cache *next;                    /* all caches */
     struct cache *next_idle;
 };
 
@@ -81,13 +84,24 @@ static inline bool bin_of_block(const void *block, size_t *bin)
     return slab_holds(&place);
 }
 
+/* Where in a cache a bin's block of this number stands; 0 is before its first one. */
+static inline uint32_t bin_place(size_t bin, size_t number)
+{
+    return (uint32_t)(offsetof(struct cache, block) + (bin * (1 + BIN_MOST) + number) * sizeof(void *));
+}
+
+static inline void **cache_at(const struct cache *cache, uint32_t place)
+{
+    return (void **)((uintptr_t)cache + place);
+}
+
 static inline void *cache_take(struct cache *cache, size_t bin)
 {
-    uint32_t count = cache->level[bin].count;
-    if (UNLIKELY(count == 0))
+    uint32_t top = cache->level[bin].top;
+    uint64_t *block = *cache_at(cache, top);
+    if (UNLIKELY(block == NULL))
         return NULL;
-    uint64_t *block = cache->block[bin][count - 1];
-    __atomic_store_n(&cache->level[bin].count, count - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->level[bin].top, top - (uint32_t)sizeof(void *), __ATOMIC_RELAXED);
     block[1] = 0;
     return block;
 }
@@ -95,25 +109,32 @@ static inline void *cache_take(struct cache *cache, size_t bin)
 /* Whether the block was put into its bin. */
 static inline bool cache_give(struct cache *cache, size_t bin, void *block)
 {
-    uint32_t count = cache->level[bin].count;
+    uint32_t top = cache->level[bin].top;
     uint64_t *words = block;
-    if (UNLIKELY(count >= cache->level[bin].most || words[1] == cache_secret))
+    if (UNLIKELY(top >= cache->level[bin].most || words[1] == cache_secret))
         return false;
     words[1] = cache_secret;
-    __atomic_store_n(&cache->block[bin][count], block, __ATOMIC_RELAXED);
-    __atomic_store_n(&cache->level[bin].count, count + 1, __ATOMIC_RELAXED);
+    top += (uint32_t)sizeof(void *);
+    __atomic_store_n(cache_at(cache, top), block, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->level[bin].top, top, __ATOMIC_RELAXED);
     return true;
+}
+
+static inline bool bin_is_full(const struct cache *cache, size_t bin)
+{
+    return cache->level[bin].top == cache->level[bin].most;
 }
 
 /* How many blocks are in a bin of any thread, and one of them: as of a moment ago, if that thread is at work. */
 static inline uint32_t bin_count(const struct cache *cache, size_t bin)
 {
-    return __atomic_load_n(&cache->level[bin].count, __ATOMIC_RELAXED);
+    uint32_t top = __atomic_load_n(&cache->level[bin].top, __ATOMIC_RELAXED);
+    return top == 0 ? 0 : (top - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
 }
 
-static inline const void *bin_block(const struct cache *cache, size_t bin, uint32_t place)
+static inline const void *bin_block(const struct cache *cache, size_t bin, uint32_t number)
 {
-    return __atomic_load_n(&cache->block[bin][place], __ATOMIC_RELAXED);
+    return __atomic_load_n(&cache->block[bin][1 + number], __ATOMIC_RELAXED);
 }
 
 /* While a thread works on its cache it has none: so a handler that interrupts it keeps its hands off. */

@@ -263,7 +263,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
     }
     struct cache *cache = cache_borrow();
     if (bin_of_held(block, &bin) && cache->level[bin].most != 0) {
-        if (cache->level[bin].count == cache->level[bin].most)
+        if (bin_is_full(cache, bin))
             cache_make_room(cache, bin);
         ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
         cache_give(cache, bin, block);
