@@ -141,7 +141,7 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
     uint32_t index = number & INDEX_MASK;
     *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
     unsigned order = bits_highest32(length);
-    for (;;) { /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
+    for (;;) {
         uint32_t buddy = buddy_of(region, index, order);
         uint32_t *entry = find_free(region, buddy, 1u << order);
         if (entry == NULL) {
@@ -150,7 +150,7 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
         }
         pull(heap, entry, order);
         index = index < buddy ? index : buddy;
-        order++;
+        order++; /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
     }
 }
 
