@@ -194,7 +194,7 @@ static bool refill(struct knoll_cpu *cpu, size_t size_class)
     if (entry_free(state->current) != 0 || make_current(cpu, state, unlist_newest(cpu, state)))
         return true;
     cpu_lock(cpus);
-    knoll_cpu_collect_common(cpus);
+    (void)knoll_cpu_collect_common(cpus);
     state->room -= (int32_t)knoll_cpu_adopt(cpus, cpu->number, size_class, &group);
     cpu_unlock(cpus);
     return make_current(cpu, state, group);
@@ -218,7 +218,7 @@ static void *take_run(struct knoll_cpu *cpu, size_t alignment, size_t size)
     if (block != NULL)
         return block;
     cpu_lock(cpus);
-    knoll_cpu_collect_common(cpus);
+    (void)knoll_cpu_collect_common(cpus);
     block = knoll_cpu_take_run(cpus, alignment, size);
     cpu_unlock(cpus);
     return block;
@@ -329,7 +329,7 @@ static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place, void 
         return true;
     cpu_lock(cpus);
     knoll_free(&cpus->heap, block);
-    knoll_cpu_collect_common(cpus);
+    (void)knoll_cpu_collect_common(cpus);
     cpu_unlock(cpus);
     return true;
 }
@@ -343,7 +343,7 @@ static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
     if (++cpu->unseen >= KNOLL_CPU_BATCH) {
         cpu->unseen = 0;
         cpu_lock(cpu->cpus);
-        knoll_cpu_collect_common(cpu->cpus);
+        (void)knoll_cpu_collect_common(cpu->cpus);
         cpu_unlock(cpu->cpus);
     }
     return true;

@@ -155,7 +155,7 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
             free_runs(cpus, group);
         } else if (entry_owner(entry) == NOBODY || entry_owner(entry) == owner) {
             if (knoll_cpu_accept(cpus, group))
-                knoll_cpu_give_back(cpus, group);
+                (void)knoll_cpu_give_back(cpus, group);
         } else {
             knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
         }
@@ -167,7 +167,7 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
 uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus)
 {
     uint32_t seen = collect(cpus, NOBODY);
-    if (cpus->queue[cpus->turn].is_off)
+    if (cpus->queue[cpus->turn].is_off != 0)
         seen += collect(cpus, cpus->turn);
     cpus->turn = cpus->turn % KNOLL_CPUS + 1;
     return seen;

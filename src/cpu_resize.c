@@ -75,7 +75,7 @@ static void loosen(struct knoll_cpus *cpus, const struct cpu_place *place, size_
     if (place->shape != NULL) {
         entry_set_owner(place->entry, entry_owner(place->entry), true);
     } else {
-        resize_run(cpus, place, alignment, size);
+        (void)resize_run(cpus, place, alignment, size);
         *run_cells(cpus, place) |= RUN_LOOSE;
     }
     cpu_unlock(cpus);
