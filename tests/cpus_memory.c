@@ -87,6 +87,27 @@ static void test_a_processor_keeps_no_more_than_it_may(void **state)
     }
 }
 
+static void test_what_is_freed_and_allocated_again_needs_no_lock(void **state)
+{
+    (void)state;
+    static void *blocks[20000];
+    make(MIB(8));
+    for (size_t size = SMALLEST; size <= KNOLL_SLAB_MAXIMUM; size *= 2) {
+        size_t half = (64 + (KNOLL_CPU_BYTES / size > 64 ? KNOLL_CPU_BYTES / size : 64)) / 2; /* of what may be free */
+        size_t count = half - 64 < half ? half - 64 : 0; /* a slab may have free blocks besides */
+        size_t taken = 0;
+        for (unsigned round = 0; round < 3; round++) {
+            for (size_t i = 0; i < count; i++)
+                assert_non_null(blocks[i] = knoll_cpu_malloc(&processor[1], size));
+            taken = round == 0 ? locks : taken;
+            for (size_t i = 0; i < count; i++)
+                knoll_cpu_free(&processor[1], blocks[i]);
+        }
+        assert_int_equal(locks, taken);
+        check_all();
+    }
+}
+
 static void test_blocks_of_a_processor_that_went_away_come_back(void **state)
 {
     (void)state;
@@ -292,6 +313,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_was_returned_serves_anybody_when_memory_is_short),
     cmocka_unit_test(test_a_shortage_is_answered_by_all),
     cmocka_unit_test(test_a_processor_keeps_no_more_than_it_may),
+    cmocka_unit_test(test_what_is_freed_and_allocated_again_needs_no_lock),
     cmocka_unit_test(test_blocks_of_a_processor_that_went_away_come_back),
     cmocka_unit_test(test_what_is_resized_is_counted),
     cmocka_unit_test(test_what_cannot_move_is_made_short),
