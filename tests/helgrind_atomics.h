@@ -61,4 +61,27 @@
 #define __atomic_fetch_and(object, value, order) HELGRIND_CHANGE(__atomic_fetch_and, object, order, value, order)
 #define __atomic_add_fetch(object, value, order) HELGRIND_CHANGE(__atomic_add_fetch, object, order, value, order)
 
+/* What stdatomic.h is made of. */
+#define __atomic_load(object, result, order)                                                                           \
+    __extension__({                                                                                                    \
+        HELGRIND_BEGIN(object);                                                                                        \
+        __atomic_load(helgrind_object, result, order);                                                                 \
+        HELGRIND_ACQUIRE(order);                                                                                       \
+    })
+#define __atomic_store(object, value, order)                                                                           \
+    __extension__({                                                                                                    \
+        HELGRIND_BEGIN(object);                                                                                        \
+        HELGRIND_RELEASE(order);                                                                                       \
+        __atomic_store(helgrind_object, value, order);                                                                 \
+    })
+#define __atomic_exchange(object, value, result, order)                                                                \
+    __extension__({                                                                                                    \
+        HELGRIND_BEGIN(object);                                                                                        \
+        HELGRIND_BOTH(order);                                                                                          \
+        __atomic_exchange(helgrind_object, value, result, order);                                                      \
+        HELGRIND_ACQUIRE(order);                                                                                       \
+    })
+#define __atomic_compare_exchange(object, expected, value, weak, order, failure)                                       \
+    HELGRIND_CHANGE(__atomic_compare_exchange, object, order, expected, value, weak, order, failure)
+
 #endif

@@ -21,9 +21,14 @@
 
 #include <cmocka.h>
 
-#define THREADS 4
-#define SLOTS   512
-#define STEPS   60000
+/* Under a tool that makes everything some hundred times as slow everything is done less often. */
+#ifndef KNOLL_TEST_SLOWNESS
+#define KNOLL_TEST_SLOWNESS 1
+#endif
+
+#define THREADS      4
+#define SLOTS        512
+#define TIMES(count) ((count) / KNOLL_TEST_SLOWNESS)
 
 /* A block says its size and a number in its first words, and that number's lowest byte in its last. */
 struct block {
@@ -79,7 +84,7 @@ static struct block *resize_block(struct block *block, uint64_t *state)
 static void *exchange(void *seed)
 {
     uint64_t state = (uint64_t)(uintptr_t)seed;
-    for (unsigned step = 0; step < STEPS; step++) {
+    for (unsigned step = 0; step < TIMES(60000); step++) {
         size_t slot = draw(&state) % SLOTS;
         struct block *block =
             draw(&state) % 8 == 0 ? resize_block(atomic_exchange(&slots[slot], NULL), &state) : make_block(&state);
@@ -118,14 +123,14 @@ static void threads_come_and_go(void **state)
 {
     (void)state;
     size_t used = 0;
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < TIMES(2000); i++) {
         pthread_t thread;
         void *block;
         assert_int_equal(pthread_create(&thread, NULL, one_block, NULL), 0);
         assert_int_equal(pthread_join(thread, &block), 0);
         assert_non_null(block);
         free(block);
-        if (i == 100)
+        if (i == TIMES(100))
             used = mallinfo2().uordblks;
     }
     assert_int_equal(mallinfo2().uordblks, used);
@@ -146,7 +151,7 @@ static void children_have_whole_heaps(void **state)
     atomic_store(&goes_on, true);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, allocate_for_a_while, (void *)(uintptr_t)(i + 9)), 0);
-    for (uint64_t i = 0; i < 300; i++) {
+    for (uint64_t i = 0; i < TIMES(300); i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(20); /* it must not wait for a lock that nobody has */
@@ -175,7 +180,7 @@ static void totals_are_taken_meanwhile(void **state)
     atomic_store(&goes_on, true);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, allocate_for_a_while, (void *)(uintptr_t)(i + 20)), 0);
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < TIMES(20000); i++) {
         struct mallinfo2 now = mallinfo2();
         assert_true(now.uordblks < before + 4000000 && now.uordblks + now.fordblks <= now.arena);
         if (i % 64 == 0)
@@ -235,13 +240,14 @@ static void on_alarm(int number)
 
 static void handlers_free(void **state)
 {
-    struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
+    struct timeval period = {0, 200L * KNOLL_TEST_SLOWNESS}, none = {0, 0};
+    struct itimerval often = {period, period}, never = {none, none};
     uint64_t random = 5;
     (void)state;
     signal(SIGALRM, on_alarm);
     size_t used = mallinfo2().uordblks;
     setitimer(ITIMER_REAL, &often, NULL);
-    for (unsigned step = 0; atomic_load(&freed_by_handler) < 20000 && step < 20000000; step++) {
+    for (unsigned step = 0; atomic_load(&freed_by_handler) < TIMES(20000) && step < 20000000; step++) {
         struct block *block = make_block(&random);
         free(atomic_exchange(&for_handler[step % 64], block));
         drop_block(make_block(&random));
@@ -249,7 +255,7 @@ static void handlers_free(void **state)
     setitimer(ITIMER_REAL, &never, NULL);
     on_alarm(0);
     free(malloc(1)); /* takes over what may have been left */
-    assert_true(atomic_load(&freed_by_handler) >= 20000);
+    assert_true(atomic_load(&freed_by_handler) >= TIMES(20000));
     assert_int_equal(mallinfo2().uordblks, used);
 }
 
