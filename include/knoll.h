@@ -388,7 +388,7 @@ struct knoll_item {
     size_t blocks; /* a slab's blocks, held or not; 0 for free runs, tables and regions; 1 for large runs and blocks */
 #if KNOLL_HARDEN >= 2
     struct knoll_origin allocated; /* of a block: who asked for it, or resized it last; 0 if its front part is broken */
-    uint32_t age;                  /* of a block: how many were handed out since, modulo 2^32; 0 on 32 bits */
+    uint32_t age;                  /* of a block: how many were handed out since, modulo 2^32 (KNOLL_BLOCK_AGE) */
 #endif
 };
 

@@ -137,6 +137,12 @@
 #error "KNOLL_QUARANTINE_BLOCKS must be from 1 to 65536"
 #endif
 
+/* KNOLL_BLOCK_AGE: 1 if at rung 2 blocks are to know their age (struct knoll_item) on targets of 32 bits too. Default
+ * 0. There each block takes 16 bytes more then; on 64 bits there is room for it, so they always know it. */
+#ifndef KNOLL_BLOCK_AGE
+#define KNOLL_BLOCK_AGE 0
+#endif
+
 /* KNOLL_FAULT_REPORT: 1 to describe the last fault in knoll_last_fault, 0 not to. Default 1.
  * It is the only writable datum of the library, 120 bytes on a 64-bit target, and costs a few hundred bytes of
  * code; nothing is done but at a fault. */

@@ -45,12 +45,18 @@ static uint32_t seal_of(const struct knoll_heap *heap, const unsigned char *user
 
 void knoll_guard_seal(const struct knoll_heap *heap, unsigned char *user)
 {
-    guard_front_of(user)->canary = seal_of(heap, user);
+    uint32_t seal = seal_of(heap, user);
+    for (unsigned i = 0; i < GUARD_CANARIES; i++)
+        guard_front_of(user)->canary[i] = seal;
 }
 
 bool knoll_guard_is_sealed(const struct knoll_heap *heap, const unsigned char *user)
 {
-    return guard_front_of(user)->canary == seal_of(heap, user);
+    uint32_t seal = seal_of(heap, user);
+    uint32_t differs = 0;
+    for (unsigned i = 0; i < GUARD_CANARIES; i++)
+        differs |= guard_front_of(user)->canary[i] ^ seal;
+    return differs == 0;
 }
 
 /* ---- Spans that hold a word again and again: the byte at each address is that of the word which lies there ---- */

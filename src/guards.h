@@ -4,8 +4,8 @@
  *     | fill, if the alignment asks for it | front part | the caller's bytes | canary ...    |
  *                                                       ^ the address that the caller knows
  *
- * The front part has the size of four words. The canary begins at the byte after the last that was asked for, has eight
- * bytes at least, and goes on to the block's end.
+ * The front part has the size of four words, or of eight on 32 bits if blocks are to know their age. The canary begins
+ * at the byte after the last that was asked for, has eight bytes at least, and goes on to the block's end.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_GUARDS_H
@@ -19,14 +19,17 @@
 #define FILL_BYTE    (KNOLL_MEMORY_IS_ZERO ? 0 : 0xF5)
 #define CANARY_LEAST 8u /* bytes */
 
+#define GUARD_HAS_NUMBER (UINTPTR_MAX > UINT32_MAX || KNOLL_BLOCK_AGE)
+#define GUARD_CANARIES   (UINTPTR_MAX <= UINT32_MAX && KNOLL_BLOCK_AGE ? 4 : 1) /* all the room there is */
+
 struct guard_front {
     uintptr_t size;   /* that was asked for */
     uintptr_t caller; /* who asked */
     uintptr_t notes;  /* the caller's tag, GUARD_WAITS, and the log2 of the alignment */
-#if UINTPTR_MAX > UINT32_MAX
-    uint32_t number; /* of blocks handed out before; for this there is no room on 32 bits */
+#if GUARD_HAS_NUMBER
+    uint32_t number; /* of blocks handed out before */
 #endif
-    uint32_t canary; /* of all before, the address and the heap's secret */
+    uint32_t canary[GUARD_CANARIES]; /* each of all before, the address and the heap's secret */
 };
 
 #define GUARD_FRONT      sizeof(struct guard_front)
@@ -53,7 +56,7 @@ static inline unsigned guard_log2(const struct guard_front *front)
 }
 
 /* The number of the block in the order in which blocks were handed out; and how many were since, modulo 2^32. */
-#if UINTPTR_MAX > UINT32_MAX
+#if GUARD_HAS_NUMBER
 
 static inline void guard_set_number(const struct knoll_heap *heap, struct guard_front *front)
 {

@@ -38,8 +38,8 @@
 #define STRUCT_EVERY (IS_BYTE_EXACT ? 128 : 16)
 
 /* What a block has before and after a caller's bytes. */
-#define BEFORE (IS_BYTE_EXACT ? 4 * sizeof(void *) : 0)
-#define AFTER  (OVERHEAD - BEFORE)
+#define BEFORE FRONT
+#define AFTER  (OVERHEAD - FRONT)
 
 enum outcome { NOTHING, REFUSAL, FAULT, HARM, CRASH, NOT_USED_ON, OUTCOMES };
 

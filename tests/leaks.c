@@ -341,7 +341,7 @@ static void guards_are_no_part_of_blocks(void **state)
         knoll_set_tag(&heap, (uintptr_t)nodes[1].block >> 8);
         add_node(3, 100);
         roots[0][0] = (uintptr_t)nodes[0].block - 1; /* in the front part */
-        roots[0][1] = (uintptr_t)nodes[0].block - 4 * sizeof(void *);
+        roots[0][1] = (uintptr_t)nodes[0].block - FRONT;
         roots[0][2] = (uintptr_t)nodes[2].block;
         roots[0][3] = (uintptr_t)nodes[3].block + 99;
         nodes[2].is_reached = nodes[3].is_reached = true;
@@ -387,7 +387,7 @@ static void expect_origins(void *const *blocks, bool has_age)
 static void whose_leak_it_is(void **state)
 {
     void *blocks[3];
-    bool has_age = sizeof(void *) > 4;
+    bool has_age = sizeof(void *) > 4 || KNOLL_BLOCK_AGE;
     (void)state;
     make();
     for (size_t i = 0; i < 3; i++) {

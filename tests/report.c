@@ -177,7 +177,7 @@ static void of_guards(void **state)
     block = make_tagged();
     block[-1] ^= 1;
     knoll_free(&heap, block);
-    expect_guarded(KNOLL_FAULT_UNDERFLOW, block, block - 4 * sizeof(void *), false);
+    expect_guarded(KNOLL_FAULT_UNDERFLOW, block, block - FRONT, false);
     assert_int_equal(knoll_last_fault.invariant, 16);
     block = make_tagged();
     knoll_free_sized(&heap, block, 60);

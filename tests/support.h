@@ -27,7 +27,8 @@ void platform_memory(void **start, size_t *size);
 #define IS_BYTE_EXACT (KNOLL_HARDEN >= 2)
 
 /* What a block takes besides what was asked for: its front part and the least of its canary. */
-#define OVERHEAD (IS_BYTE_EXACT ? 4 * sizeof(void *) + 8 : 0)
+#define FRONT    (IS_BYTE_EXACT ? (KNOLL_BLOCK_AGE ? 32 : 4 * sizeof(void *)) : 0)
+#define OVERHEAD (IS_BYTE_EXACT ? FRONT + 8 : 0)
 
 /* ---- Memory: what the platform has, from 8 to 64 MiB. ---- */
 
