@@ -240,9 +240,7 @@ void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size)
 
 void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size)
 {
-    bool is_alignment = is_power_of_two(alignment);
-    free_as(heap, block, is_alignment ? alignment : 1, is_alignment ? size : SIZE_MAX,
-            CALLER()); /* no block has that */
+    free_as(heap, block, alignment, is_power_of_two(alignment) ? size : SIZE_MAX, CALLER()); /* no block has that */
 }
 
 void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count)

@@ -71,10 +71,9 @@ static int sweep_item(void *context, const struct knoll_item *item)
     if (item->kind == KNOLL_ITEM_REGION) {
         if (knoll_fill_broken(sweep->next, sweep->region_end) != NULL)
             return FILL;
-        sweep->next = start;
         sweep->region_end = start + item->size;
     }
-    if (item->kind == KNOLL_ITEM_TABLES)
+    if (item->kind == KNOLL_ITEM_TABLES) /* the next after the region */
         sweep->next = start + item->size;
     return 0; /* what is free is verified when the next block or region comes */
 }

@@ -58,13 +58,51 @@ static void what_is_no_block_is_left_alone(void **state)
         knoll_drain(&heap);
         assert_int_equal(last_fault.count, 1);
         assert_int_equal(heap.quarantine_count, 0);
-        assert_int_equal(knoll_check(&heap), 18); /* one waits still, of which the ring knows nothing */
+        assert_int_equal(knoll_used_bytes(&heap), 0); /* nothing was counted as leaving */
+        assert_int_equal(knoll_check(&heap), 18);     /* one waits still, of which the ring knows nothing */
+    }
+}
+
+/* A block of `size` bytes in the tables is freed: whether it waits. */
+static bool waits(size_t size)
+{
+    void *block = knoll_malloc(&heap, size - OVERHEAD);
+    assert_int_equal(knoll_used_bytes(&heap), size);
+    knoll_free(&heap, block);
+    bool does = heap.quarantine_count == 1;
+    assert_int_equal(heap.quarantined_bytes, does ? size : 0);
+    knoll_drain(&heap);
+    return does;
+}
+
+/* An eighth of the heap, and KNOLL_QUARANTINE_BYTES. */
+static void as_much_as_may_wait(void **state)
+{
+    (void)state;
+    size_t unit = CLASSIC ? KIB(4) : 512;
+    for (size_t span = KIB(128); span <= MIB(1); span *= 2) {
+        make_heap(&heap, arena, span);
+        size_t most = knoll_total_bytes(&heap) / 8;
+        most = (most < KNOLL_QUARANTINE_BYTES ? most : KNOLL_QUARANTINE_BYTES) & ~(unit - 1);
+        if (CLASSIC)
+            while ((most & (most - 1)) != 0)
+                most &= most - 1;
+        assert_true(waits(most));
+        assert_true(!waits(CLASSIC ? 2 * most : most + unit));
+    }
+    size_t half = KNOLL_QUARANTINE_BYTES / 2; /* two of these may wait, and not another one */
+    void *blocks[] = {knoll_malloc(&heap, half - OVERHEAD), knoll_malloc(&heap, half - OVERHEAD),
+                      knoll_malloc(&heap, 1)};
+    for (uint32_t i = 0; i < 3; i++) {
+        knoll_free(&heap, blocks[i]);
+        assert_int_equal(heap.quarantine_count, i == 0 ? 1 : 2);
     }
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_bit_is_seen),
     cmocka_unit_test(what_is_no_block_is_left_alone),
+    cmocka_unit_test(as_much_as_may_wait),
 };
 
 CHECK_MAIN(tests)
