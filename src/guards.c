@@ -68,22 +68,25 @@ static unsigned char byte_at(uintptr_t word, const unsigned char *address)
     return bytes[(uintptr_t)address % WORD];
 }
 
-/* The first byte of the span that is not the word's, or NULL. */
+static bool has_word(const unsigned char *address, uintptr_t word)
+{
+    uintptr_t found;
+    __builtin_memcpy(&found, __builtin_assume_aligned(address, WORD), WORD);
+    return found == word;
+}
+
+/* The first byte of the span, which ends at a multiple of WORD, that is not the word's; or NULL. */
 static const unsigned char *span_broken(const unsigned char *start, const unsigned char *end, uintptr_t word)
 {
-    const unsigned char *at = start;
-    for (; at < end && (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
-        if (*at != byte_at(word, at))
+    for (const unsigned char *at = start;
+         at < end;) { /* a round a word, and for the ends and one that differs a byte */
+        if ((uintptr_t)at % WORD == 0 && has_word(at, word))
+            at += WORD;
+        else if (*at == byte_at(word, at))
+            at++;
+        else
             return at;
-    for (; (size_t)(end - at) >= WORD; at += WORD) { /* as many rounds as there are words */
-        uintptr_t found;
-        __builtin_memcpy(&found, __builtin_assume_aligned(at, WORD), WORD);
-        if (found != word)
-            break;
     }
-    for (; at < end; at++) /* at most WORD rounds */
-        if (*at != byte_at(word, at))
-            return at;
     return NULL;
 }
 

@@ -71,7 +71,7 @@ void knoll_drain(struct knoll_heap *heap)
 
 static unsigned log2_of(size_t alignment)
 {
-    return alignment <= 16 ? GUARD_LOG2_LEAST : bits_highest(alignment);
+    return bits_highest(alignment | (size_t)1 << GUARD_LOG2_LEAST);
 }
 
 /* The bytes of a block for this request, guards included; SIZE_MAX, which no heap has, if they are too many. */
@@ -275,7 +275,6 @@ static bool resize_run(struct knoll_heap *heap, struct guarded *guarded, size_t 
         heap->headroom += guarded->block.size - size;
     else
         account_used(heap, size - guarded->block.size);
-    guarded->block.size = size;
     guarded->end = end;
     return true;
 }

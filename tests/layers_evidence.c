@@ -137,6 +137,16 @@ static void who_freed_what_waits(void **state)
         assert_int_equal(knoll_last_fault.freed.tag, 1000 + i);
         assert_int_equal(knoll_last_fault.found.tag, 1);
     }
+    knoll_drain(&heap);
+    for (size_t i = 0; i < 3; i++) { /* the first of them are anywhere in the ring */
+        knoll_set_tag(&heap, 50 + i);
+        knoll_free(&heap, blocks[WAITING + WAITING / 2 + i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        knoll_free(&heap, blocks[WAITING + WAITING / 2 + i]);
+        assert_int_equal(knoll_last_fault.freed.tag, 50 + i);
+    }
+    last_fault.count = 0;
     unsigned char *aligned = knoll_aligned_alloc(&heap, 64, 100);
     knoll_set_tag(&heap, 77);
     knoll_free(&heap, aligned);

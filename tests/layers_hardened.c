@@ -142,20 +142,26 @@ static void the_peak_counts_what_is_resized_in_place(void **state)
 
 static void attempts_are_no_allocations(void **state)
 {
+    static const size_t sizes[] = {100, 20000};
     (void)state;
-    make();
-    unsigned char *block = knoll_malloc(&heap, 100);
-    knoll_free(&heap, block);
-    knoll_drain(&heap);
-    struct knoll_stats before = stats_now();
-    block[3] ^= 1;
-    assert_ptr_equal(knoll_malloc(&heap, 100), block); /* after it was put right */
-    assert_int_equal(last_fault.fault, KNOLL_FAULT_WRITE_AFTER_FREE);
-    assert_int_equal(stats_now().allocations, before.allocations + 1);
-    assert_int_equal(stats_now().frees, before.frees);
-    assert_int_equal(stats_now().failures, before.failures);
-    assert_null(knoll_malloc(&heap, MIB(1)));
-    assert_int_equal(stats_now().failures, before.failures + 1);
+    for (size_t i = 0; i < 2; i++) {
+        make();
+        unsigned char *block = knoll_malloc(&heap, sizes[i]);
+        size_t whole = knoll_used_bytes(&heap);
+        knoll_free(&heap, block);
+        knoll_drain(&heap);
+        struct knoll_stats before = stats_now();
+        block[3] ^= 1;
+        assert_ptr_equal(knoll_malloc(&heap, sizes[i]), block); /* after it was put right */
+        assert_int_equal(last_fault.fault, KNOLL_FAULT_WRITE_AFTER_FREE);
+        assert_int_equal(knoll_last_fault.block, (uintptr_t)block);
+        assert_int_equal(knoll_last_fault.block_size, whole);
+        assert_int_equal(stats_now().allocations, before.allocations + 1);
+        assert_int_equal(stats_now().frees, before.frees);
+        assert_int_equal(stats_now().failures, before.failures);
+        assert_null(knoll_malloc(&heap, MIB(1)));
+        assert_int_equal(stats_now().failures, before.failures + 1);
+    }
 }
 
 /* ---- Bytes ---- */
