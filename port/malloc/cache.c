@@ -59,7 +59,7 @@ static uint32_t bin_limit(size_t bin)
 /* How many blocks a bin may have now. */
 static uint32_t bin_room(const struct cache *cache, size_t bin)
 {
-    return (cache->level[bin].most - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
+    return (cache->level[2 * bin].most - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
 }
 
 /* Makes a bin that was found empty, or full, one of twice as many blocks; false if it may have no more. */
@@ -67,7 +67,7 @@ static bool bin_grow(struct cache *cache, size_t bin)
 {
     uint32_t limit = bin_limit(bin);
     uint32_t room = bin_room(cache, bin);
-    cache->level[bin].most = bin_place(bin, 2 * room > limit ? limit : 2 * room);
+    cache->level[2 * bin].most = bin_place(bin, 2 * room > limit ? limit : 2 * room);
     return room != limit;
 }
 
@@ -77,9 +77,9 @@ static struct cache *fresh_cache(void)
     struct cache *cache = mmap(NULL, sizeof *cache, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return NULL;
-    for (size_t bin = 0; bin < CACHE_BINS; bin++)
-        if (bin_bytes(bin) != 0)
-            cache->level[bin] = (struct level){bin_place(bin, 0), bin_place(bin, BIN_LEAST)};
+    for (size_t bin = 1; bin < BINS; bin++)
+        if (bin != BIN_RUNS) /* no run has no units */
+            cache->level[2 * bin] = (struct level){bin_place(bin, 0), bin_place(bin, BIN_LEAST)};
     cache->next = caches;
     caches = cache;
     return cache;
@@ -117,7 +117,8 @@ void *cache_refill(struct cache *cache, size_t bin)
         return NULL;
     for (size_t i = 0; i < taken - 1; i++)
         ((uint64_t *)blocks[i])[1] = cache_secret;
-    cache->level[bin].top = bin_place(bin, taken - 1);
+    ((uint64_t *)blocks[taken - 1])[1] = 0; /* it may have been in a cache */
+    cache->level[2 * bin].top = bin_place(bin, taken - 1);
     bin_grow(cache, bin);
     return blocks[taken - 1];
 }
@@ -126,10 +127,8 @@ static void give_first(struct cache *cache, size_t bin, uint32_t count)
 {
     void **blocks = cache->block[bin] + 1;
     uint32_t left = bin_count(cache, bin) - count;
-    for (uint32_t i = 0; i < count; i++)
-        ((uint64_t *)blocks[i])[1] = 0;
     heaps_free_batch(blocks, count);
-    cache->level[bin].top = bin_place(bin, left);
+    cache->level[2 * bin].top = bin_place(bin, left);
     memmove(blocks, blocks + count, left * sizeof blocks[0]);
 }
 
@@ -142,7 +141,7 @@ void cache_make_room(struct cache *cache, size_t bin)
 bool cache_has(const void *block)
 {
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next)
-        for (size_t bin = 0; bin < CACHE_BINS; bin++)
+        for (size_t bin = 1; bin < BINS; bin++)
             for (uint32_t i = 0; i < bin_count(cache, bin); i++)
                 if (bin_block(cache, bin, i) == block)
                     return true;
@@ -151,7 +150,7 @@ bool cache_has(const void *block)
 
 static void drain(struct cache *cache)
 {
-    for (size_t bin = 0; bin < CACHE_BINS; bin++)
+    for (size_t bin = 1; bin < BINS; bin++)
         if (bin_count(cache, bin) != 0)
             give_first(cache, bin, bin_count(cache, bin));
 }
@@ -169,9 +168,9 @@ void cache_heaps_totals(struct heaps_totals *totals)
 {
     heaps_totals(totals);
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next) {
-        for (size_t bin = 0; bin < CACHE_BINS; bin++) {
+        for (size_t bin = 1; bin < BINS; bin++) {
             size_t *used =
-                bin < KNOLL_CLASS_COUNT ? &totals->stats.size_class[bin].used_blocks : &totals->stats.large_blocks;
+                bin < BIN_RUNS ? &totals->stats.size_class[bin - 1].used_blocks : &totals->stats.large_blocks;
             size_t count = bin_count(cache, bin);
             if (count > *used) /* a block that went from bin to bin meanwhile may be counted twice */
                 count = *used;

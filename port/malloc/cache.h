@@ -1,15 +1,12 @@
 /* Each thread's cache of free blocks: what malloc and free do in most cases, without a lock.
  *
- * A cache has a bin for each class of slabs, and one for each length of run up to CACHE_UNITS; a bin is an array of
- * blocks, the last one in is the first out. To the heap a block in a bin is held. That it is not held by the program is
- * noted in the block itself: its second word is a secret that no program knows, for as long as it is in a bin. So a
- * block that is freed and has the secret is looked for in all caches, and is being freed twice if it is found.
+ * For each bin (bins.h) a cache has an array of blocks, of which the last one in is the first out. To the heap a block
+ * in a cache is held. That it is not held by the program is noted in the block itself: its second word is a secret,
+ * which no block that is handed out has there, unless the program has come upon it and put it there. So a block that is
+ * freed and has the secret is looked for in all caches, and is being freed twice if it is found.
  *
- * All else about an address that is freed the heap's tables tell, which are read without the lock: that a block starts
- * there and is held, and its size, do not change as long as the program does hold it. What does not look right is left
- * to the heap to judge, with the lock. To C this is a data race, because the cells read have more in them: links, and
- * other blocks' bits, which who has the lock may write meanwhile. He writes what concerns this block as it was, and a
- * cell in one store, so each of its values is right for it. This race alone tools/races does not report.
+ * All else about an address that is freed the map of bins tells, without the lock. What does not look right is left to
+ * the heap to judge, with the lock.
  *
  * Who has the lock may look into the bins of other threads, to count what is in them or to find a block freed twice. So
  * what a thread writes to its bins without the lock it writes with atomic stores, which cost no more than others.
@@ -18,15 +15,9 @@
 #ifndef KNOLL_MALLOC_CACHE_H
 #define KNOLL_MALLOC_CACHE_H
 
-#include "internal.h"
+#include "bins.h"
 
-#include "large.h"
-#include "slab.h"
-
-#define CACHE_UNITS 32 /* the longest runs that are cached */
-#define CACHE_MOST  (CACHE_UNITS * UNIT)
-#define CACHE_BINS  (KNOLL_CLASS_COUNT + CACHE_UNITS + 1)
-#define BIN_MOST    128 /* blocks */
+#define BIN_MOST 128 /* blocks */
 
 /* How full a bin is: where its last block stands, and where the last one would that it may have; in bytes from the
  * cache's start. Both are 0 if nothing is cached in it. */
@@ -37,52 +28,16 @@ struct level {
 
 /* What `top` says is a block, or NULL where there is none: so it is read before it is known which. */
 struct cache {
-    void *nothing; /* NULL: where the tops of bins are that cache nothing */
-    struct level level[CACHE_BINS];
-    void *block[CACHE_BINS][1 + BIN_MOST]; /* NULL, then blocks: the last one in is the first out */
-    struct cache *next;                    /* all caches */
+    union {
+        struct level level[2 * BINS]; /* by what the map says: at twice the bin; in between nothing is cached */
+        void *nothing;                /* NULL: where the tops of bins are that cache nothing */
+    };
+    void *block[BINS][1 + BIN_MOST]; /* NULL, then blocks: the last one in is the first out */
+    struct cache *next;              /* all caches */
     struct cache *next_idle;
 };
 
 HIDDEN extern uint64_t cache_secret;
-
-/* The bin that serves a request of up to CACHE_MOST bytes. */
-static inline size_t bin_for_size(size_t size)
-{
-    if (LIKELY(size <= KNOLL_SLAB_MAXIMUM))
-        return class_for_size(size);
-    return KNOLL_CLASS_COUNT + ((size + UNIT - 1) >> KNOLL_UNIT_SHIFT);
-}
-
-static inline size_t bin_bytes(size_t bin)
-{
-    return bin < KNOLL_CLASS_COUNT ? class_size(bin) : (bin - KNOLL_CLASS_COUNT) * UNIT;
-}
-
-/* The same for a run at this address of the first region. */
-static inline bool bin_of_run(const void *block, size_t *bin)
-{
-    if (!large_starts(heaps_region, block))
-        return false;
-    uint32_t unit = (uint32_t)(region_offset(heaps_region, block) >> KNOLL_UNIT_SHIFT);
-    const uint32_t *run = region_entry(heaps_region, unit);
-    bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
-    *bin = KNOLL_CLASS_COUNT + large_length(run);
-    return is_plain && large_length(run) <= CACHE_UNITS;
-}
-
-/* The bin for the block that the program holds at this address; false if that is not so, or is to be looked at by the
- * heap. */
-static inline bool bin_of_block(const void *block, size_t *bin)
-{
-    struct slab_place place;
-    if (!HAS_CACHES || region_offset(heaps_region, block) >= heaps_region_bytes)
-        return false;
-    if (UNLIKELY(!slab_find_first(heaps_region, block, &place)))
-        return bin_of_run(block, bin);
-    *bin = place.shape->size_class;
-    return slab_holds(&place);
-}
 
 /* Where in a cache a bin's block of this number stands; 0 is before its first one. */
 static inline uint32_t bin_place(size_t bin, size_t number)
@@ -95,40 +50,41 @@ static inline void **cache_at(const struct cache *cache, uint32_t place)
     return (void **)((uintptr_t)cache + place);
 }
 
-static inline void *cache_take(struct cache *cache, size_t bin)
+static inline void *cache_take(struct cache *cache, size_t twice_bin)
 {
-    uint32_t top = cache->level[bin].top;
+    uint32_t top = cache->level[twice_bin].top;
     uint64_t *block = *cache_at(cache, top);
     if (UNLIKELY(block == NULL))
         return NULL;
-    __atomic_store_n(&cache->level[bin].top, top - (uint32_t)sizeof(void *), __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->level[twice_bin].top, top - (uint32_t)sizeof(void *), __ATOMIC_RELAXED);
     block[1] = 0;
     return block;
 }
 
-/* Whether the block was put into its bin. */
-static inline bool cache_give(struct cache *cache, size_t bin, void *block)
+/* Whether the block was put into its bin, of which this is twice the number or, where there is none, what the map says.
+ */
+static inline bool cache_give(struct cache *cache, size_t twice_bin, void *block)
 {
-    uint32_t top = cache->level[bin].top;
+    uint32_t top = cache->level[twice_bin].top;
     uint64_t *words = block;
-    if (UNLIKELY(top >= cache->level[bin].most || words[1] == cache_secret))
+    if (UNLIKELY(top >= cache->level[twice_bin].most || words[1] == cache_secret))
         return false;
     words[1] = cache_secret;
     top += (uint32_t)sizeof(void *);
     __atomic_store_n(cache_at(cache, top), block, __ATOMIC_RELAXED);
-    __atomic_store_n(&cache->level[bin].top, top, __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->level[twice_bin].top, top, __ATOMIC_RELAXED);
     return true;
 }
 
 static inline bool bin_is_full(const struct cache *cache, size_t bin)
 {
-    return cache->level[bin].top == cache->level[bin].most;
+    return cache->level[2 * bin].top == cache->level[2 * bin].most;
 }
 
 /* How many blocks are in a bin of any thread, and one of them: as of a moment ago, if that thread is at work. */
 static inline uint32_t bin_count(const struct cache *cache, size_t bin)
 {
-    uint32_t top = __atomic_load_n(&cache->level[bin].top, __ATOMIC_RELAXED);
+    uint32_t top = __atomic_load_n(&cache->level[2 * bin].top, __ATOMIC_RELAXED);
     return top == 0 ? 0 : (top - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
 }
 

@@ -14,9 +14,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "internal.h"
-
-#include "region.h"
+#include "bins.h"
 #include "report.h"
 
 #include <errno.h>
@@ -131,6 +129,7 @@ static bool add_span(void *span, size_t size)
         if (heaps == 1) { /* and never again: others read it without the lock */
             heaps_region = heap[0].region[0];
             heaps_region_bytes = (size_t)heaps_region->count << KNOLL_UNIT_SHIFT;
+            bins_begin();
         }
     }
     guard_tables(span);
@@ -181,6 +180,7 @@ static int give_back(void *context, const struct knoll_item *run)
     uintptr_t start = ((uintptr_t)run->start + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     uintptr_t end = ((uintptr_t)run->start + run->size) & ~(uintptr_t)(PAGE - 1);
     madvise((void *)start, end - start, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+    bins_trim(run->start, (const unsigned char *)run->start + run->size);
     *given += end - start;
     return 0;
 }
@@ -242,6 +242,15 @@ static void *from_heaps(size_t alignment, size_t size)
     }
 }
 
+/* The program gets a block that may have been in a cache. */
+static void hand_out(void *block, size_t alignment)
+{
+    if (HAS_CACHES)
+        ((uint64_t *)block)[1] = 0; /* which may be the caches' secret still */
+    if (alignment <= ALIGNMENT)
+        bins_mark(block);
+}
+
 void *heaps_allocate(size_t alignment, size_t size)
 {
     if (UNLIKELY(heaps == 0) && !grow())
@@ -251,7 +260,10 @@ void *heaps_allocate(size_t alignment, size_t size)
         if (block != NULL || KNOLL_MALLOC_RUNG < 3 || (size | alignment) >= REPLACED_MOST)
             return block;
     }
-    return from_heaps(alignment, size);
+    void *block = from_heaps(alignment, size);
+    if (LIKELY(block != NULL) && size <= BIN_LARGEST)
+        hand_out(block, alignment);
+    return block;
 }
 
 size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
@@ -261,8 +273,10 @@ size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
     for (;;) {
         for (size_t i = heaps; i-- > 0;) {
             size_t taken = knoll_malloc_batch(&heap[i], size, count, blocks);
-            if (LIKELY(taken != 0))
+            if (LIKELY(taken != 0)) {
+                bins_mark_batch(blocks, taken, size);
                 return taken;
+            }
         }
         if (!grow())
             return 0;
@@ -274,6 +288,7 @@ void heaps_free_batch(void *const *blocks, size_t count)
     if (LIKELY(heaps == 1)) {
         size_t used = knoll_used_bytes(&heap[0]);
         knoll_free_batch(&heap[0], blocks, count);
+        bins_unmark(blocks, count);
         count_freed(used - knoll_used_bytes(&heap[0]));
         return;
     }
@@ -288,8 +303,10 @@ void *heaps_allocate_zeroed(size_t size)
     if (UNLIKELY(size >= options.map_least))
         return heaps_allocate(1, size); /* which is: what is mapped, and at rung 3 what replaces that */
     void *block = from_heaps(1, size);
-    if (block != NULL)
+    if (block != NULL) {
         __builtin_memset(block, 0, size);
+        bins_mark(block);
+    }
     return block;
 }
 
@@ -310,6 +327,7 @@ void heaps_free(void *block)
     struct knoll_heap *from = heap_of(block);
     size_t used = knoll_used_bytes(from);
     knoll_free(from, block);
+    bins_unmark(&block, 1);
     count_freed(used - knoll_used_bytes(from));
 }
 
@@ -325,6 +343,7 @@ void heaps_free_sized(void *block, size_t alignment, size_t size)
     struct knoll_heap *from = heap_of(block);
     size_t used = knoll_used_bytes(from);
     knoll_free_aligned_sized(from, block, alignment, size);
+    bins_unmark(&block, 1);
     count_freed(used - knoll_used_bytes(from));
 }
 
@@ -357,8 +376,14 @@ void *heaps_resize(void *block, size_t size)
     struct knoll_heap *in = heap_of(block);
     if (size >= options.map_least)
         return move(block, knoll_usable_size(in, block), size);
+    bool is_plain = bins_look_up(block) != 0 || bins_is_plain(block);
     void *resized = knoll_realloc(in, block, size);
-    return resized != NULL ? resized : move(block, knoll_usable_size(in, block), size);
+    if (resized == NULL)
+        return move(block, knoll_usable_size(in, block), size);
+    bins_unmark(&block, 1);
+    if (is_plain)
+        bins_mark(resized);
+    return resized;
 }
 
 /* ---- The end ---- */

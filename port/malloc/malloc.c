@@ -83,13 +83,13 @@ static void want_cache(void)
 static __attribute__((noinline)) void *malloc_slowly(size_t size)
 {
     want_cache();
-    if (size > CACHE_MOST || lock_thread.cache == &cache_none)
+    if (size > BIN_LARGEST || lock_thread.cache == &cache_none)
         return or_no_memory(allocate(1, size));
     if (!lock_enter())
         return or_no_memory(NULL);
     struct cache *cache = cache_borrow();
     size_t bin = bin_for_size(size);
-    void *block = cache_take(cache, bin); /* it may come from a thread that ended */
+    void *block = cache_take(cache, 2 * bin); /* it may come from a thread that ended */
     if (block == NULL)
         block = cache_refill(cache, bin);
     cache_return(cache);
@@ -97,22 +97,23 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
     return or_no_memory(block);
 }
 
-static inline void *malloc_from(size_t bin, size_t size)
+static inline void *malloc_from(size_t twice_bin, size_t size)
 {
     struct cache *cache = cache_borrow();
-    void *block = cache_take(cache, bin);
+    void *block = cache_take(cache, twice_bin);
     cache_return(cache);
     return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
 
 static __attribute__((noinline)) void *malloc_run(size_t size)
 {
-    return size > CACHE_MOST ? malloc_slowly(size) : malloc_from(bin_for_size(size), size);
+    return size > BIN_LARGEST ? malloc_slowly(size) : malloc_from(2 * bin_for_size(size), size);
 }
 
 EXPORT void *malloc(size_t size)
 {
-    return UNLIKELY(size > KNOLL_SLAB_MAXIMUM) ? malloc_run(size) : malloc_from(class_for_size(size), size);
+    return UNLIKELY(size > KNOLL_SLAB_MAXIMUM) ? malloc_run(size)
+                                               : malloc_from(bins_twice[(size + ALIGNMENT - 1) / ALIGNMENT], size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -120,7 +121,7 @@ EXPORT void *calloc(size_t count, size_t size)
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return or_no_memory(NULL);
-    if (bytes <= CACHE_MOST) {
+    if (bytes <= BIN_LARGEST) {
         void *block = malloc(bytes);
         return block == NULL ? NULL : memset(block, 0, bytes);
     }
@@ -131,33 +132,25 @@ EXPORT void *calloc(size_t count, size_t size)
     return or_no_memory(block);
 }
 
-/* As bin_of_block, but ends the program if the block waits in a cache: then it has been freed. With the lock. */
-static bool bin_of_held(const void *block, size_t *bin)
+/* The bin of a block that the program holds, by the heap's tables; ends the program if it waits in a cache: then it has
+ * been freed. With the lock. */
+static size_t bin_of_held(const void *block)
 {
-    bool is_found = bin_of_block(block, bin);
-    if (is_found && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
+    size_t bin = bins_by_tables(block);
+    if (bin != 0 && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
         heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
-    return is_found;
+    return bin;
 }
 
 /* Where the heap may be able to change the block's size in place. */
 static void *realloc_in_heap(void *block, size_t size)
 {
-    size_t bin;
     if (size > PTRDIFF_MAX || !lock_enter())
         return or_no_memory(NULL);
-    (void)bin_of_held(block, &bin);
+    (void)bin_of_held(block);
     void *resized = heaps_resize(block, size);
     lock_leave();
     return or_no_memory(resized);
-}
-
-/* Whether this is a block of a slab that was never asked for more alignment than all blocks have, and is not cached. */
-static bool is_plain(const void *block, size_t bin)
-{
-    struct slab_place place;
-    return bin < KNOLL_CLASS_COUNT && ((const uint64_t *)block)[1] != cache_secret &&
-           slab_find_first(heaps_region, block, &place) && slab_alignment(place.slab) <= ALIGNMENT;
 }
 
 EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
@@ -168,8 +161,10 @@ EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
         free(block);
         return NULL;
     }
-    size_t bin;
-    if (size > CACHE_MOST || !bin_of_block(block, &bin) || !is_plain(block, bin))
+    size_t twice_bin = bins_look_up(block);
+    size_t bin = twice_bin / 2;
+    if (size > BIN_LARGEST || twice_bin % 2 != 0 || bin == 0 || bin >= BIN_RUNS ||
+        ((const uint64_t *)block)[1] == cache_secret)
         return realloc_in_heap(block, size);
     if (bin_for_size(size) == bin)
         return block;
@@ -237,23 +232,18 @@ EXPORT void *pvalloc(size_t size)
 
 /* ---- Freeing ---- */
 
-#define ANY_BIN SIZE_MAX
-
-/* Gives the block back to its bin in this thread's cache, which must be this one unless it is ANY_BIN; false if there
- * is no room, or something to be looked at. */
-static inline bool give_to_cache(void *block, size_t wanted_bin)
+/* Gives the block to the bin of which this is twice the number; false if there is no room, or something to be looked
+ * at. */
+static inline bool give_to_cache(void *block, size_t twice_bin)
 {
-    size_t bin;
     struct cache *cache = cache_borrow();
-    bool given = LIKELY(bin_of_block(block, &bin)) && (wanted_bin == ANY_BIN || wanted_bin == bin) &&
-                 cache_give(cache, bin, block);
+    bool given = cache_give(cache, twice_bin, block);
     cache_return(cache);
     return given;
 }
 
 static __attribute__((noinline)) void free_slowly(void *block)
 {
-    size_t bin;
     if (block == NULL)
         return;
     want_cache();
@@ -262,11 +252,13 @@ static __attribute__((noinline)) void free_slowly(void *block)
         return;
     }
     struct cache *cache = cache_borrow();
-    if (bin_of_held(block, &bin) && cache->level[bin].most != 0) {
+    size_t bin = bin_of_held(block);
+    if (bin != 0 && cache->level[2 * bin].most != 0) {
         if (bin_is_full(cache, bin))
             cache_make_room(cache, bin);
         ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
-        cache_give(cache, bin, block);
+        bins_mark(block);           /* it may have been asked for with an alignment */
+        cache_give(cache, 2 * bin, block);
     } else {
         heaps_free(block);
     }
@@ -276,36 +268,30 @@ static __attribute__((noinline)) void free_slowly(void *block)
 
 EXPORT void free(void *block)
 {
-    if (UNLIKELY(!give_to_cache(block, ANY_BIN)))
+    if (UNLIKELY(!give_to_cache(block, bins_look_up(block))))
         free_slowly(block);
 }
 
 /* Frees with the lock what no bin has, or not the bin for this size. */
 static void free_sized_slowly(void *block, size_t alignment, size_t size)
 {
-    size_t bin;
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
     }
-    (void)bin_of_held(block, &bin);
+    (void)bin_of_held(block);
     heaps_free_sized(block, alignment, size);
     lock_leave();
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    size_t bin;
     if (block == NULL)
         return;
-    if (alignment > ALIGNMENT || size > CACHE_MOST)
+    if (alignment > ALIGNMENT || size > BIN_LARGEST || bins_look_up(block) != 2 * bin_for_size(size))
         free_sized_slowly(block, alignment, size);
-    else if (LIKELY(give_to_cache(block, bin_for_size(size))))
-        return;
-    else if (bin_of_block(block, &bin) && bin == bin_for_size(size))
+    else if (UNLIKELY(!give_to_cache(block, 2 * bin_for_size(size))))
         free_slowly(block);
-    else
-        free_sized_slowly(block, alignment, size);
 }
 
 EXPORT void free_sized(void *block, size_t size)

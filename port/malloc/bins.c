@@ -1,0 +1,113 @@
+/* The map of bins: written as blocks are handed out and given back.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "bins.h"
+
+#include <sys/mman.h>
+
+unsigned char *bins_map;
+size_t bins_places;
+unsigned char bins_twice[KNOLL_SLAB_MAXIMUM / ALIGNMENT + 1];
+
+/* Without memory for a map, or where there are no caches, every block goes to the heap. */
+void bins_begin(void)
+{
+    size_t places = heaps_region_bytes / 16;
+    void *map = HAS_CACHES
+                    ? mmap(NULL, places / 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                    : MAP_FAILED;
+    if (map == MAP_FAILED)
+        return;
+    bins_map = map;
+    bins_places = places;
+    for (size_t i = 0; i < sizeof bins_twice; i++)
+        bins_twice[i] = (unsigned char)(2 * bin_for_size(i * ALIGNMENT));
+}
+
+static const uint32_t *run_at(const void *block)
+{
+    return region_entry(heaps_region, (uint32_t)(region_offset(heaps_region, block) >> KNOLL_UNIT_SHIFT));
+}
+
+/* Whether the run that begins here, if one does, was asked for as a run, with no alignment. */
+static bool is_plain_run(const void *block)
+{
+    return large_starts(heaps_region, block) && run_at(block)[CELL_NEXT] == cell_of(RUN_LARGE, 0);
+}
+
+size_t bins_by_tables(const void *block)
+{
+    struct slab_place place;
+    if (bins_place(block) >= bins_places)
+        return 0;
+    if (slab_find_first(heaps_region, block, &place))
+        return slab_holds(&place) ? 1u + place.shape->size_class : 0;
+    return is_plain_run(block) && large_length(run_at(block)) <= BIN_UNITS ? BIN_RUNS + large_length(run_at(block)) : 0;
+}
+
+bool bins_is_plain(const void *block)
+{
+    struct slab_place place;
+    if (bins_place(block) >= bins_places)
+        return false;
+    if (slab_find_first(heaps_region, block, &place))
+        return slab_alignment(place.slab) <= ALIGNMENT;
+    return is_plain_run(block);
+}
+
+/* Writes this bin for those of the blocks that are in the region. */
+static void write(void *const *blocks, size_t count, size_t bin)
+{
+    unsigned char *map = bins_map; /* which a byte that is written may be, for all that the compiler knows */
+    const size_t places = bins_places;
+    const struct knoll_region *region = heaps_region;
+    for (size_t i = 0; i < count; i++) {
+        size_t place = region_offset(region, blocks[i]) >> 4;
+        if (LIKELY(place < places))
+            map[place / 2] = (unsigned char)(2 * bin + place % 2);
+    }
+}
+
+void bins_mark(void *block)
+{
+    size_t bin = bins_by_tables(block);
+    if (bin != 0)
+        write(&block, 1, bin);
+}
+
+/* Where a class has no more blocks others serve, and do to the end: if the last block is of the class, all are. */
+void bins_mark_batch(void *const *blocks, size_t count, size_t size)
+{
+    size_t bin = bin_for_size(size);
+    if (bin < BIN_RUNS && bins_by_tables(blocks[count - 1]) == bin) {
+        write(blocks, count, bin);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        bins_mark(blocks[i]);
+}
+
+void bins_unmark(void *const *blocks, size_t count)
+{
+    unsigned char *map = bins_map;
+    const size_t granules = bins_places / 2;
+    const struct knoll_region *region = heaps_region;
+    for (size_t i = 0; i < count; i++) {
+        size_t granule = region_offset(region, blocks[i]) >> 5;
+        if (LIKELY(granule < granules))
+            map[granule] = 0;
+    }
+}
+
+void bins_trim(const void *start, const void *end)
+{
+    if (bins_place(start) >= bins_places)
+        return;
+    uintptr_t first = (uintptr_t)bins_map + bins_place(start) / 2;
+    uintptr_t last = first + (uintptr_t)((const char *)end - (const char *)start) / 32;
+    first = (first + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    last &= ~(uintptr_t)(PAGE - 1);
+    if (first < last)
+        madvise((void *)first, last - first, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+}

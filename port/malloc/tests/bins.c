@@ -1,0 +1,100 @@
+/* The map of bins: just the blocks that caches may keep are in it, each at its first byte alone, from when the heap
+ * hands it out until the heap has it back.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "cache.h"
+
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static bool has_bin(const void *block)
+{
+    size_t twice_bin = bins_look_up(block);
+    return twice_bin % 2 == 0 && twice_bin != 0;
+}
+
+/* In between no address has a bin, whatever its last four bits are. */
+static void a_block_is_found_at_its_start(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= BIN_LARGEST; size += 1 + size / 7) {
+        unsigned char *blocks[3]; /* side by side, if they can be */
+        for (size_t i = 0; i < 3; i++) {
+            blocks[i] = malloc(size);
+            assert_int_equal(bins_look_up(blocks[i]), 2 * bin_for_size(size));
+            assert_true(bin_bytes(bin_for_size(size)) >= size);
+        }
+        for (size_t i = 0; i < 3; i++) {
+            for (size_t within = 1; within < bin_bytes(bin_for_size(size)); within++)
+                assert_false(has_bin(blocks[i] + within));
+            free(blocks[i]);
+        }
+    }
+    unsigned char *large = malloc(BIN_LARGEST + 1);
+    assert_false(has_bin(large));
+    free(large);
+    assert_false(has_bin(NULL) || has_bin(&large) || has_bin((const char *)heaps_region - 16));
+    assert_false(has_bin((const char *)heaps_region + heaps_region_bytes));
+}
+
+static void what_the_heap_has_back_is_not_there(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= BIN_LARGEST; size += 1 + size / 3) {
+        void *blocks[300];
+        for (size_t i = 0; i < 300; i++)
+            blocks[i] = malloc(size);
+        for (size_t i = 0; i < 300; i++)
+            free(blocks[i]);
+        malloc_trim(0); /* which empties the caches */
+        for (size_t i = 0; i < 300; i++)
+            assert_false(has_bin(blocks[i]));
+    }
+}
+
+/* Blocks that were asked for with an alignment keep it as long as they are held; a cache may have them after that. */
+static void an_aligned_block_is_not_there_until_it_is_freed(void **state)
+{
+    (void)state;
+    for (size_t size = 100; size < 10000; size *= 3) {
+        unsigned char *block = aligned_alloc(64, size);
+        assert_false(has_bin(block));
+        assert_true((uintptr_t)block % 64 == 0);
+        block = realloc(block, size + 1);
+        assert_false(has_bin(block) && (uintptr_t)block % 64 != 0);
+        free(block);
+        unsigned char *other = malloc(size);
+        assert_int_equal(bins_look_up(other), 2 * bin_for_size(size));
+        free(other);
+    }
+}
+
+static void it_follows_a_block_that_is_resized(void **state)
+{
+    (void)state;
+    unsigned char *block = malloc(20000);
+    for (size_t size = 20000; size > 0; size /= 2) {
+        block = realloc(block, size);
+        assert_int_equal(has_bin(block), size <= BIN_LARGEST);
+        assert_true(size > BIN_LARGEST || bins_look_up(block) == 2 * bins_by_tables(block));
+    }
+    free(block);
+    block = calloc(1, 5000);
+    assert_int_equal(bins_look_up(block), 2 * bin_for_size(5000));
+    free(block);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_is_found_at_its_start),
+        cmocka_unit_test(what_the_heap_has_back_is_not_there),
+        cmocka_unit_test(an_aligned_block_is_not_there_until_it_is_freed),
+        cmocka_unit_test(it_follows_a_block_that_is_resized),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
