@@ -151,6 +151,30 @@ static void faults_in_a_batch(void **state)
     }
 }
 
+/* What lies behind the last block that was taken has never been one. */
+static void no_more_than_were_taken_have_been_blocks(void **state)
+{
+    (void)state;
+    if (!FINDS_MISUSE || IS_BYTE_EXACT)
+        return;
+    for (size_t count = 1; count < 20; count++) {
+        make_heap(&heap, arena_at(KIB(64), 0), KIB(64));
+        knoll_set_fault_handler(&heap, record_fault);
+        assert_int_equal(knoll_malloc_batch(&heap, 64, count, blocks), count);
+        unsigned char *last = blocks[0];
+        for (size_t i = 1; i < count; i++)
+            if ((unsigned char *)blocks[i] > last)
+                last = blocks[i];
+        last_fault.count = 0;
+        knoll_free(&heap, last + 64);
+        assert_int_equal(last_fault.count, 1);
+        assert_int_equal(last_fault.fault, KNOLL_FAULT_NOT_HANDED_OUT);
+        knoll_free(&heap, last);
+        knoll_free(&heap, last);
+        assert_int_equal(last_fault.fault, KNOLL_FAULT_DOUBLE_FREE);
+    }
+}
+
 /* What a heap has runs out amid one call; what it gave is all there was, and one failure is counted. */
 static void memory_runs_out(void **state)
 {
@@ -172,8 +196,12 @@ static void memory_runs_out(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(taken_as_alone),    cmocka_unit_test(fewer_than_wanted), cmocka_unit_test(freed_in_any_order),
-    cmocka_unit_test(faults_in_a_batch), cmocka_unit_test(memory_runs_out),
+    cmocka_unit_test(taken_as_alone),
+    cmocka_unit_test(fewer_than_wanted),
+    cmocka_unit_test(freed_in_any_order),
+    cmocka_unit_test(faults_in_a_batch),
+    cmocka_unit_test(no_more_than_were_taken_have_been_blocks),
+    cmocka_unit_test(memory_runs_out),
 };
 
 CHECK_MAIN(tests)

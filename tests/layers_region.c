@@ -379,6 +379,26 @@ static void at_the_limits(void **state)
     assert_int_equal(knoll_check(&heap), 0);
 }
 
+/* Modulo 2^30, so that the cell says nothing else. */
+static void changes_of_length_are_counted(void **state)
+{
+    (void)state;
+    memset(&heap, 0, sizeof heap);
+    assert_non_null(make_region(arena_at(KIB(64), 0), KIB(64)));
+    uint32_t *count = resize_count(&heap);
+    *count = 0;
+    for (uint32_t i = 1; i < 10; i++) {
+        count_resize(&heap);
+        assert_int_equal(*count, i);
+    }
+    *count = UINT32_MAX >> 2;
+    count_resize(&heap);
+    assert_int_equal(*count, 0);
+    *count = UINT32_MAX >> 3;
+    count_resize(&heap);
+    assert_int_equal(*count, (UINT32_MAX >> 3) + 1);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tables_take_what_they_need),
     cmocka_unit_test(where_slabs_have_their_entries),
@@ -391,6 +411,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(links_leave_the_rest_of_a_cell),
     cmocka_unit_test(lists),
     cmocka_unit_test(at_the_limits),
+    cmocka_unit_test(changes_of_length_are_counted),
 };
 
 CHECK_MAIN(tests)

@@ -353,6 +353,28 @@ static void no_slab(void **state)
         assert_false(slab_find(heap.region[0], unit_address(&heap, 0) + at, &place));
 }
 
+/* A slab that is given back leaves nothing in the cells of its units, whatever alignment was noted there: of what was
+ * in them only its first unit is known to have been a block. */
+static void a_slab_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    for (size_t alignment = 16; alignment <= KNOLL_SLAB_MAXIMUM; alignment *= 2) {
+        make_wide();
+        unsigned char *block = knoll_aligned_alloc(&heap, alignment, alignment);
+        struct slab_place place = {NULL, &knoll_shapes[0], 0, 0};
+        assert_true(slab_find(heap.region[0], block, &place));
+        uint32_t units = shape_length(place.shape);
+        unsigned char *slab = unit_address(&heap, place.number);
+        knoll_free(&heap, block);
+        knoll_slab_give_spare(&heap);
+        assert_false(slab_find(heap.region[0], block, &place));
+        for (uint32_t unit = 0; unit < units; unit++)
+            assert_int_equal(knoll_address_fault(&heap, slab + unit * UNIT),
+                             unit == 0 ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT);
+        assert_int_equal(knoll_check(&heap), 0);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_slab_of_the_usual_length),
     cmocka_unit_test(a_slab_of_what_there_is),
@@ -363,6 +385,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(blocks_handed_out_once),
     cmocka_unit_test(blocks_freed_in_order),
     cmocka_unit_test(no_slab),
+    cmocka_unit_test(a_slab_leaves_nothing_behind),
 };
 
 CHECK_MAIN(tests)

@@ -192,6 +192,11 @@ static void a_slice_takes_its_steps_and_no_more(void **state)
             }
         }
         assert_int_equal(cursor.whole, 1);
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), 0);
+        assert_int_equal(cursor.whole, 1); /* the next pass goes on counting */
+        while (cursor.passes < 2)
+            assert_int_equal(knoll_check_slice(&heap, &cursor, budgets[i]), 0);
+        assert_int_equal(cursor.whole, 2);
         assert_true(slices <= most / budgets[i] + 1);
         assert_true(slices >= steps_before[region->count] / budgets[i]);
     }
