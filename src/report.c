@@ -83,9 +83,8 @@ static void put_address(struct line *line, uintptr_t number)
 
 static void put_number(struct line *line, size_t number)
 {
-    char digits[24];
+    char digits[24] = "";
     size_t first = sizeof digits - 1;
-    digits[first] = '\0';
     do /* at most a round for each digit */
         digits[--first] = (char)('0' + number % 10);
     while ((number /= 10) != 0);
