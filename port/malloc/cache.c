@@ -1,10 +1,11 @@
 /* What caches do with the lock held: begin, fill, empty, and change hands with their threads.
  *
  * A bin has room for BIN_LEAST blocks at first. Each time it is found empty, or full, its room is doubled, until that
- * is BIN_MOST blocks or about BIN_BYTES: so a thread that allocates little keeps little, and at most what
- * docs/malloc.md says. An empty bin takes half of its room from the heap at once; a full one that has all the room it
- * may have gives half back: those that have been there longest. A thread that ends leaves its cache, with what is in
- * it, to the next thread that begins; so there are never more caches than there were threads at once.
+ * is about BIN_BYTES: so a thread that allocates little keeps little, and at most what
+ * docs/malloc.md says. An empty bin takes half of its room from the heap at once, but no more than REFILL_MOST blocks,
+ * which are touched; a full one that has all the room it may have gives half back: those that have been there longest.
+ * A thread that ends leaves its cache, with what is in it, to the next thread that begins; so there are never more
+ * caches than there were threads at once.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -15,8 +16,9 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
-#define BIN_BYTES ((size_t)32 << 10)
-#define BIN_LEAST 2u
+#define BIN_BYTES   ((size_t)32 << 10)
+#define BIN_LEAST   2u
+#define REFILL_MOST 64u
 
 uint64_t cache_secret = 1;
 struct cache cache_none;
@@ -25,6 +27,49 @@ static struct cache *caches; /* of all threads, and of threads that have ended *
 static struct cache *idle;   /* of those that have ended, linked by next_idle */
 static pthread_key_t key;
 static bool has_key;
+static uint32_t
+    first_place[BINS + 1]; /* where in a cache a bin's slots begin, in bytes; and where the last one's end */
+
+/* How many blocks a bin may come to hold, which has a size. */
+static uint32_t bin_limit(size_t bin)
+{
+    size_t limit = BIN_BYTES / bin_bytes(bin);
+    return limit < BIN_LEAST ? BIN_LEAST : (uint32_t)limit;
+}
+
+/* Where in a cache a bin's block of this number stands; 0 is before its first one. */
+static uint32_t bin_place(size_t bin, size_t number)
+{
+    return first_place[bin] + (uint32_t)(number * sizeof(void *));
+}
+
+static void place_bins(void)
+{
+    uint32_t place = offsetof(struct cache, slot);
+    for (size_t bin = 1; bin < BINS; bin++) {
+        first_place[bin] = place;
+        if (bin != BIN_RUNS) /* no run has no units */
+            place += (uint32_t)((1 + bin_limit(bin)) * sizeof(void *));
+    }
+    first_place[BINS] = place;
+}
+
+static void **bin_blocks(const struct cache *cache, size_t bin)
+{
+    return cache_at(cache, bin_place(bin, 1));
+}
+
+/* How many blocks are in a bin of any thread, and one of them: as of a moment ago, if that thread is at work. */
+static uint32_t bin_count(const struct cache *cache, size_t bin)
+{
+    uint32_t top = __atomic_load_n(&cache->level[2 * bin].top, __ATOMIC_RELAXED);
+    return top == 0 ? 0 : (top - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
+}
+
+static const void *bin_block(const struct cache *cache, size_t bin, uint32_t number)
+{
+    return __atomic_load_n(bin_blocks(cache, bin) + number, __ATOMIC_RELAXED);
+}
 
 /* The thread ends: its cache waits for another, and what it still frees goes straight to the heap. */
 static void end(void *own)
@@ -45,15 +90,9 @@ static void begin_all(void)
     const void *random = (const void *)getauxval(AT_RANDOM); /* NOLINT(performance-no-int-to-ptr) */
     if (random != NULL)
         memcpy(&cache_secret, random, sizeof cache_secret);
+    place_bins();
     cache_secret |= 1;                            /* so it is neither 0 nor aligned, as pointers are */
     has_key = pthread_key_create(&key, end) == 0; /* by the first thread, before there are others */
-}
-
-/* How many blocks a bin may come to hold, which has a size. */
-static uint32_t bin_limit(size_t bin)
-{
-    size_t limit = BIN_BYTES / bin_bytes(bin);
-    return limit < BIN_LEAST ? BIN_LEAST : limit > BIN_MOST ? BIN_MOST : (uint32_t)limit;
 }
 
 /* How many blocks a bin may have now. */
@@ -74,7 +113,7 @@ static bool bin_grow(struct cache *cache, size_t bin)
 /* A cache that no thread has. */
 static struct cache *fresh_cache(void)
 {
-    struct cache *cache = mmap(NULL, sizeof *cache, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct cache *cache = mmap(NULL, first_place[BINS], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return NULL;
     for (size_t bin = 1; bin < BINS; bin++)
@@ -111,8 +150,9 @@ void cache_make(void)
 
 void *cache_refill(struct cache *cache, size_t bin)
 {
-    void **blocks = cache->block[bin] + 1;
-    size_t taken = heaps_allocate_batch(bin_bytes(bin), (bin_room(cache, bin) + 1) / 2, blocks);
+    void **blocks = bin_blocks(cache, bin);
+    uint32_t wanted = (bin_room(cache, bin) + 1) / 2;
+    size_t taken = heaps_allocate_batch(bin_bytes(bin), wanted < REFILL_MOST ? wanted : REFILL_MOST, blocks);
     if (taken == 0)
         return NULL;
     for (size_t i = 0; i < taken - 1; i++)
@@ -125,7 +165,7 @@ void *cache_refill(struct cache *cache, size_t bin)
 
 static void give_first(struct cache *cache, size_t bin, uint32_t count)
 {
-    void **blocks = cache->block[bin] + 1;
+    void **blocks = bin_blocks(cache, bin);
     uint32_t left = bin_count(cache, bin) - count;
     heaps_free_batch(blocks, count);
     cache->level[2 * bin].top = bin_place(bin, left);

@@ -17,8 +17,6 @@
 
 #include "bins.h"
 
-#define BIN_MOST 128 /* blocks */
-
 /* How full a bin is: where its last block stands, and where the last one would that it may have; in bytes from the
  * cache's start. Both are 0 if nothing is cached in it. */
 struct level {
@@ -32,18 +30,12 @@ struct cache {
         struct level level[2 * BINS]; /* by what the map says: at twice the bin; in between nothing is cached */
         void *nothing;                /* NULL: where the tops of bins are that cache nothing */
     };
-    void *block[BINS][1 + BIN_MOST]; /* NULL, then blocks: the last one in is the first out */
-    struct cache *next;              /* all caches */
+    struct cache *next; /* all caches */
     struct cache *next_idle;
+    void *slot[]; /* of each bin NULL, then blocks: the last one in is the first out */
 };
 
 HIDDEN extern uint64_t cache_secret;
-
-/* Where in a cache a bin's block of this number stands; 0 is before its first one. */
-static inline uint32_t bin_place(size_t bin, size_t number)
-{
-    return (uint32_t)(offsetof(struct cache, block) + (bin * (1 + BIN_MOST) + number) * sizeof(void *));
-}
 
 static inline void **cache_at(const struct cache *cache, uint32_t place)
 {
@@ -79,18 +71,6 @@ static inline bool cache_give(struct cache *cache, size_t twice_bin, void *block
 static inline bool bin_is_full(const struct cache *cache, size_t bin)
 {
     return cache->level[2 * bin].top == cache->level[2 * bin].most;
-}
-
-/* How many blocks are in a bin of any thread, and one of them: as of a moment ago, if that thread is at work. */
-static inline uint32_t bin_count(const struct cache *cache, size_t bin)
-{
-    uint32_t top = __atomic_load_n(&cache->level[2 * bin].top, __ATOMIC_RELAXED);
-    return top == 0 ? 0 : (top - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
-}
-
-static inline const void *bin_block(const struct cache *cache, size_t bin, uint32_t number)
-{
-    return __atomic_load_n(&cache->block[bin][1 + number], __ATOMIC_RELAXED);
 }
 
 /* While a thread works on its cache it has none: so a handler that interrupts it keeps its hands off. */
