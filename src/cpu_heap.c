@@ -24,11 +24,9 @@
 static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t least)
 {
     struct knoll_heap *heap = &cpus->heap;
-    size_t groups = (size >> GROUP_BYTES_SHIFT) + 1;
+    size_t groups = size >> GROUP_BYTES_SHIFT; /* more than what is left has */
     size_t bytes = (groups * sizeof(struct knoll_cpu_entry) + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
     int error = knoll_region_limits(heap, start, size, least);
-    if (error == KNOLL_OK && size < least + bytes)
-        error = KNOLL_ERROR_TOO_SMALL;
     if (error != KNOLL_OK)
         return error;
     unsigned char *rest = (unsigned char *)start + bytes;

@@ -1,0 +1,189 @@
+/* What processors have free: how much that may be, when it goes back, who finds it when memory is short, and how it is
+ * counted.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "blocks.h"
+#include "check.h"
+#include "cpu_table.h"
+#include "support.h"
+
+#define BLOCKS_MOST 20000
+
+static struct knoll_cpus cpus;
+static struct knoll_cpu first, second;
+static void *blocks[BLOCKS_MOST];
+
+static void make(size_t size)
+{
+    assert_int_equal(knoll_cpus_init(&cpus, arena_at(MIB(1), 0), size, NULL, NULL, NULL), KNOLL_OK);
+    knoll_set_fault_handler(&cpus.heap, record_fault);
+    assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
+    assert_int_equal(knoll_cpu_start(&second, &cpus, 2), 1);
+    assert_int_equal(knoll_cpu_start(&second, &cpus, 2), 0);
+    last_fault.count = 0;
+}
+
+/* As many slabs as make twice what may be free, a block of each given back in turn: so none comes free before the bound
+ * is reached. */
+static void no_more_is_free_than_may_be(void **state)
+{
+    (void)state;
+    for (unsigned size_class = 0; size_class < KNOLL_CLASS_COUNT; size_class++) {
+        make(MIB(6));
+        size_t size = class_size(size_class);
+        size_t count = 2 * (size_t)cpu_most_free(size_class);
+        if (count > BLOCKS_MOST || count * size > MIB(4))
+            count = MIB(4) / size;
+        for (size_t i = 0; i < count; i++)
+            assert_non_null(blocks[i] = knoll_cpu_malloc(&first, size));
+        size_t step = 64;
+        for (size_t from = 0; from < step; from++) {
+            for (size_t i = from; i < count; i += step) {
+                knoll_cpu_free(&first, blocks[i]);
+                assert_true(first.size_class[size_class].room >= 0);
+            }
+        }
+        assert_int_equal(last_fault.count, 0);
+        assert_int_equal(knoll_cpu_check(&first), 0);
+    }
+}
+
+/* Every KNOLL_CPU_BATCH blocks of nobody's slabs are looked for, and no sooner. */
+static void what_nobody_has_goes_back_now_and_then(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    for (size_t i = 0; i < 3 * KNOLL_CPU_BATCH; i++)
+        blocks[i] = knoll_cpu_malloc(&first, 32); /* all in one slab */
+    knoll_cpu_drain(&first);
+    size_t used = knoll_used_bytes(&cpus.heap);
+    for (size_t i = 0; i < 3 * KNOLL_CPU_BATCH; i++) {
+        knoll_cpu_free(&second, blocks[i]);
+        assert_int_equal(second.unseen, (i + 1) % KNOLL_CPU_BATCH);
+        size_t now = knoll_used_bytes(&cpus.heap);
+        assert_int_equal(now < used, second.unseen == 0);
+        used = now;
+    }
+}
+
+/* All memory waits in the queue of one that is off, which is not the next to be looked at. */
+static void all_that_are_off_are_looked_through(void **state)
+{
+    (void)state;
+    for (unsigned turn = 1; turn <= KNOLL_CPUS; turn += KNOLL_CPUS / 7) {
+        make(KIB(256));
+        size_t count = 0;
+        while ((blocks[count] = knoll_cpu_malloc(&second, 64)) != NULL)
+            count++;
+        assert_null(knoll_cpu_malloc(&first, KIB(32)));
+        for (size_t i = 0; i < count; i++)
+            knoll_cpu_free(&first, blocks[i]);
+        cpus.queue[2].is_off = 1; /* it went while they were on the way */
+        cpus.turn = turn;
+        assert_non_null(knoll_cpu_malloc(&first, KIB(32)));
+    }
+}
+
+/* A look is at nobody's queue and at that of one that is off, and says what was in both. */
+static void a_look_sees_two_queues(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    blocks[0] = knoll_cpu_malloc(&first, 32);
+    knoll_cpu_drain(&first);
+    blocks[1] = knoll_cpu_malloc(&second, 500); /* of another slab */
+    assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
+    knoll_cpu_free(&first, blocks[0]);
+    knoll_cpu_free(&first, blocks[1]);
+    cpus.queue[2].is_off = 1;
+    cpus.turn = 2;
+    assert_int_equal(knoll_cpu_collect_common(&cpus), 2);
+    assert_int_equal(cpus.turn, 3);
+    assert_int_equal(knoll_cpu_collect_common(&cpus), 0);
+}
+
+/* Of runs of one length KNOLL_CPU_RUNS are kept; one more, and half of them go back. */
+static void half_of_the_runs_go_back(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    for (size_t i = 0; i <= KNOLL_CPU_RUNS; i++)
+        blocks[i] = knoll_cpu_malloc(&first, KNOLL_SLAB_MAXIMUM + 1);
+    for (size_t i = 0; i <= KNOLL_CPU_RUNS; i++) {
+        knoll_cpu_free(&first, blocks[i]);
+        size_t kept = 0;
+        for (size_t length = 0; length < sizeof first.runs / sizeof first.runs[0]; length++)
+            kept += first.runs[length].count;
+        assert_int_equal(kept, i < KNOLL_CPU_RUNS ? i + 1 : KNOLL_CPU_RUNS + 1 - (KNOLL_CPU_RUNS + 1) / 2);
+    }
+}
+
+static void kept_runs_are_no_large_blocks(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    struct knoll_stats before, held, kept;
+    knoll_cpus_get_stats(&cpus, &before);
+    void *run = knoll_cpu_malloc(&first, KNOLL_SLAB_MAXIMUM + 1);
+    knoll_cpus_get_stats(&cpus, &held);
+    assert_int_equal(held.large_blocks, 1);
+    assert_int_equal(held.large_bytes, knoll_cpus_usable_size(&cpus, run));
+    knoll_cpu_free(&first, run);
+    knoll_cpus_get_stats(&cpus, &kept);
+    assert_int_equal(kept.large_blocks, 0);
+    assert_int_equal(kept.large_bytes, 0);
+    assert_int_equal(kept.used_bytes, before.used_bytes);
+    assert_int_equal(kept.available_bytes, before.available_bytes);
+}
+
+/* A block that stays although it is larger than it should be may be given back by the size that it was made. */
+static void a_block_that_could_not_move_has_its_new_size(void **state)
+{
+    static const size_t sizes[] = {KNOLL_SLAB_MAXIMUM, KIB(32)};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        make(KIB(256));
+        void *block = knoll_cpu_malloc(&first, sizes[i]);
+        assert_non_null(block);
+        while (knoll_cpu_malloc(&first, 64) != NULL)
+            continue;
+        assert_ptr_equal(knoll_cpu_realloc(&first, block, 60), block);
+        knoll_cpu_free_sized(&first, block, 60);
+        assert_int_equal(last_fault.count, 0);
+        assert_int_equal(knoll_cpus_check(&cpus), 0);
+    }
+}
+
+/* Every size from none on: an error, or a region that serves. */
+static void regions_of_any_size(void **state)
+{
+    (void)state;
+    unsigned char *start = arena_at(MIB(1), 0);
+    for (size_t size = 0; size <= KIB(64); size += KNOLL_PAGE) {
+        int error = knoll_cpus_init(&cpus, start, size, NULL, NULL, NULL);
+        assert_int_equal(error, size < KNOLL_MINIMUM_HEAP + KNOLL_PAGE ? KNOLL_ERROR_TOO_SMALL : KNOLL_OK);
+    }
+    if (KNOLL_REGIONS_MAX == 1)
+        return;
+    for (size_t size = 0; size <= KIB(64); size += KNOLL_PAGE) {
+        make(KIB(64));
+        size_t total = knoll_total_bytes(&cpus.heap);
+        int error = knoll_cpus_add_memory(&cpus, start + MIB(1), size);
+        assert_true(error == KNOLL_OK || error == KNOLL_ERROR_TOO_SMALL);
+        assert_int_equal(error == KNOLL_OK, size >= 3 * KNOLL_PAGE || knoll_total_bytes(&cpus.heap) > total);
+        assert_int_equal(knoll_cpus_check(&cpus), 0);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(no_more_is_free_than_may_be),
+    cmocka_unit_test(what_nobody_has_goes_back_now_and_then),
+    cmocka_unit_test(all_that_are_off_are_looked_through),
+    cmocka_unit_test(a_look_sees_two_queues),
+    cmocka_unit_test(half_of_the_runs_go_back),
+    cmocka_unit_test(kept_runs_are_no_large_blocks),
+    cmocka_unit_test(a_block_that_could_not_move_has_its_new_size),
+    cmocka_unit_test(regions_of_any_size),
+};
+
+CHECK_MAIN(tests)
