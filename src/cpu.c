@@ -246,9 +246,8 @@ static void *take_when_short(struct knoll_cpu *cpu, unsigned size_class, size_t 
     struct knoll_cpus *cpus = cpu->cpus;
     void *block = NULL;
     cpu->shortages = __atomic_add_fetch(&cpus->shortages, 1, __ATOMIC_RELAXED);
-    give_back_what_is_known(cpu);
     look_through_common(cpus);
-    give_back_what_is_known(cpu); /* what waited elsewhere but is this processor's */
+    give_back_what_is_known(cpu);
     if (size_class != CLASS_LARGE) {
         block = take_of_class(cpu, size_class, alignment);
         /* Only its owner may note that a slab has aligned blocks. */

@@ -23,6 +23,14 @@ static void make(size_t size)
     last_fault.count = 0;
 }
 
+static struct cpu_place find(const void *block)
+{
+    struct cpu_place place;
+    memset(&place, 0, sizeof place);
+    assert_true(knoll_cpu_find(&cpus, block, &place));
+    return place;
+}
+
 /* As many slabs as make twice what may be free, a block of each given back in turn: so none comes free before the bound
  * is reached. */
 static void no_more_is_free_than_may_be(void **state)
@@ -100,6 +108,118 @@ static void a_look_sees_two_queues(void **state)
     assert_int_equal(knoll_cpu_collect_common(&cpus), 2);
     assert_int_equal(cpus.turn, 3);
     assert_int_equal(knoll_cpu_collect_common(&cpus), 0);
+}
+
+/* And of each queue KNOLL_CPU_BATCH groups at most. */
+static void a_look_has_an_end(void **state)
+{
+    size_t count = 0, groups = 1;
+    (void)state;
+    make(MIB(4));
+    blocks[count++] = knoll_cpu_malloc(&second, 1000);
+    for (uint32_t last = find(blocks[0]).group; groups <= KNOLL_CPU_BATCH;) {
+        void *block = knoll_cpu_malloc(&second, 1000);
+        if (find(block).group != last) {
+            last = find(block).group;
+            blocks[groups++] = block;
+        }
+    }
+    for (size_t i = 0; i < groups; i++)
+        knoll_cpu_free(&first, blocks[i]);
+    cpus.queue[2].is_off = 1;
+    cpus.turn = 2;
+    assert_int_equal(knoll_cpu_collect_common(&cpus), KNOLL_CPU_BATCH);
+    cpus.turn = 2;
+    assert_int_equal(knoll_cpu_collect_common(&cpus), 1);
+}
+
+static size_t holdings; /* of the lock */
+
+static void count_holding(void *context)
+{
+    (void)context;
+    holdings++;
+}
+
+static void unlock(void *context)
+{
+    (void)context;
+}
+
+static void make_counting(void)
+{
+    make(MIB(4));
+    cpus.lock = count_holding;
+    cpus.unlock = unlock;
+}
+
+/* What others have returned serves before anything else, without the lock. */
+static void what_was_returned_serves_first(void **state)
+{
+    (void)state;
+    make_counting();
+    size_t count = 0;
+    blocks[count++] = knoll_cpu_malloc(&first, 100);
+    while (entry_free(first.size_class[class_for(1, 100)].current) != 0)
+        blocks[count++] = knoll_cpu_malloc(&first, 100);
+    holdings = 0;
+    for (size_t i = 0; i < count; i += 3) {
+        knoll_cpu_free(&second, blocks[i]);
+        assert_ptr_equal(knoll_cpu_malloc(&first, 100), blocks[i]);
+    }
+    assert_int_equal(holdings, 0);
+    assert_int_equal(knoll_cpu_check(&first), 0);
+}
+
+/* Others are told of a shortage when there is one, and only then. */
+static void only_a_shortage_is_one(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    for (size_t size = 1; size < KIB(200); size *= 3)
+        assert_non_null(knoll_cpu_malloc(&first, size));
+    assert_int_equal(cpus.shortages, 0);
+    assert_null(knoll_cpu_malloc(&first, MIB(1)));
+    assert_int_equal(cpus.shortages, 1);
+}
+
+/* How often the lock is held while a processor with so many slabs listed gives them back. */
+static size_t holdings_of_drain(size_t slabs)
+{
+    make_counting();
+    size_t count = 0;
+    uint32_t capacity = 0;
+    while (capacity == 0 || count < (slabs + 1) * capacity) {
+        blocks[count++] = knoll_cpu_malloc(&first, 1000);
+        if (capacity == 0)
+            capacity = find(blocks[0]).shape->capacity;
+    }
+    for (size_t i = 0; i < slabs; i++)
+        knoll_cpu_free(&first, blocks[i * capacity]);
+    assert_int_equal(first.size_class[class_for(1, 1000)].listed, slabs);
+    holdings = 0;
+    knoll_cpu_drain(&first);
+    assert_int_equal(knoll_cpus_check(&cpus), 0);
+    return holdings;
+}
+
+static void slabs_go_back_batch_by_batch(void **state)
+{
+    (void)state;
+    size_t one = holdings_of_drain(KNOLL_CPU_BATCH);
+    assert_int_equal(holdings_of_drain(5 * KNOLL_CPU_BATCH), one + 4);
+}
+
+static void a_run_that_waits_is_free(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    void *run = knoll_cpu_malloc(&first, 50000);
+    knoll_cpus_free(&cpus, run);
+    assert_int_equal(last_fault.count, 0);
+    knoll_cpus_free(&cpus, run);
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(last_fault.fault, KNOLL_FAULT_DOUBLE_FREE);
 }
 
 /* Of runs of one length KNOLL_CPU_RUNS are kept; one more, and half of them go back. */
@@ -180,6 +300,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_nobody_has_goes_back_now_and_then),
     cmocka_unit_test(all_that_are_off_are_looked_through),
     cmocka_unit_test(a_look_sees_two_queues),
+    cmocka_unit_test(a_look_has_an_end),
+    cmocka_unit_test(what_was_returned_serves_first),
+    cmocka_unit_test(only_a_shortage_is_one),
+    cmocka_unit_test(slabs_go_back_batch_by_batch),
+    cmocka_unit_test(a_run_that_waits_is_free),
     cmocka_unit_test(half_of_the_runs_go_back),
     cmocka_unit_test(kept_runs_are_no_large_blocks),
     cmocka_unit_test(a_block_that_could_not_move_has_its_new_size),
