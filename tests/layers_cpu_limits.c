@@ -238,6 +238,27 @@ static void half_of_the_runs_go_back(void **state)
     }
 }
 
+/* Where there is nothing else, a block that was returned to any processor's slab serves, though it is at work. */
+static void what_waits_for_another_serves_when_short(void **state)
+{
+    (void)state;
+    static const unsigned numbers[] = {2, KNOLL_CPUS / 2 + 1, KNOLL_CPUS};
+    for (size_t i = 0; i < 3; i++) {
+        struct knoll_cpu owner;
+        make(KIB(256));
+        if (numbers[i] == 2)
+            knoll_cpu_drain(&second);
+        assert_int_equal(knoll_cpu_start(&owner, &cpus, numbers[i]), 1);
+        size_t count = 0;
+        while ((blocks[count] = knoll_cpu_malloc(&owner, 64)) != NULL)
+            count++;
+        assert_null(knoll_cpu_malloc(&first, 64));
+        knoll_cpu_free(&first, blocks[count / 2]);
+        assert_ptr_equal(knoll_cpu_malloc(&first, 64), blocks[count / 2]);
+        assert_null(knoll_cpu_malloc(&first, 64));
+    }
+}
+
 static void kept_runs_are_no_large_blocks(void **state)
 {
     (void)state;
@@ -305,6 +326,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(only_a_shortage_is_one),
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),
+    cmocka_unit_test(what_waits_for_another_serves_when_short),
     cmocka_unit_test(half_of_the_runs_go_back),
     cmocka_unit_test(kept_runs_are_no_large_blocks),
     cmocka_unit_test(a_block_that_could_not_move_has_its_new_size),
