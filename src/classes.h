@@ -117,7 +117,7 @@ static inline unsigned class_for(size_t alignment, size_t size)
     if (least > KNOLL_SLAB_MAXIMUM)
         return CLASS_LARGE;
     unsigned size_class = (unsigned)class_for_size(least);
-    if (alignment > 16)
+    if (alignment > BLOCK_ALIGNMENT)
         while ((class_size(size_class) & (alignment - 1)) != 0) /* at most 6 rounds: the last class has them all */
             size_class++;
     return size_class;

@@ -206,7 +206,7 @@ static void *take_of_class(struct knoll_cpu *cpu, size_t size_class, size_t alig
     void *block = take_here(cpu, size_class);
     if (block == NULL && refill(cpu, size_class))
         block = take_here(cpu, size_class);
-    if (block != NULL && alignment > 16)
+    if (block != NULL && alignment > BLOCK_ALIGNMENT)
         entry_note_alignment(cpu->size_class[size_class].current, alignment);
     return block;
 }
@@ -214,7 +214,7 @@ static void *take_of_class(struct knoll_cpu *cpu, size_t size_class, size_t alig
 static void *take_run(struct knoll_cpu *cpu, size_t alignment, size_t size)
 {
     struct knoll_cpus *cpus = cpu->cpus;
-    void *block = alignment <= 16 ? knoll_cpu_runs_take(cpu, size) : NULL;
+    void *block = alignment <= BLOCK_ALIGNMENT ? knoll_cpu_runs_take(cpu, size) : NULL;
     if (block != NULL)
         return block;
     cpu_lock(cpus);
@@ -251,7 +251,7 @@ static void *take_when_short(struct knoll_cpu *cpu, unsigned size_class, size_t 
     if (size_class != CLASS_LARGE) {
         block = take_of_class(cpu, size_class, alignment);
         /* Only its owner may note that a slab has aligned blocks. */
-        for (uint32_t i = 1; i <= KNOLL_CPUS && block == NULL && alignment <= 16; i++)
+        for (uint32_t i = 1; i <= KNOLL_CPUS && block == NULL && alignment <= BLOCK_ALIGNMENT; i++)
             block = take_from_queue(cpus, &cpus->queue[i], size_class);
     }
     if (block == NULL) {
@@ -282,7 +282,7 @@ void *knoll_cpu_malloc(struct knoll_cpu *cpu, size_t size)
 
 void *knoll_cpu_aligned_alloc(struct knoll_cpu *cpu, size_t alignment, size_t size)
 {
-    if (alignment <= 16 && is_power_of_two(alignment))
+    if (alignment <= BLOCK_ALIGNMENT && is_power_of_two(alignment))
         return knoll_cpu_malloc(cpu, size);
     if (is_power_of_two(alignment))
         return take_slowly(cpu, alignment, size);

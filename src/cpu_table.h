@@ -106,7 +106,7 @@ static inline unsigned entry_shape(const struct knoll_cpu_entry *entry)
 /* The greatest alignment that one of the slab's blocks was asked for with. */
 static inline size_t entry_alignment(const struct knoll_cpu_entry *entry)
 {
-    return (size_t)16 << __atomic_load_n(&entry->alignment, __ATOMIC_RELAXED);
+    return (size_t)BLOCK_ALIGNMENT << __atomic_load_n(&entry->alignment, __ATOMIC_RELAXED);
 }
 
 /* Notes that one was asked for with this alignment, for whoever writes `free`. */

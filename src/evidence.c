@@ -26,7 +26,7 @@ bool knoll_guarded_find(const struct knoll_heap *heap, const void *address, bool
     unsigned char *user = (unsigned char *)(uintptr_t)address;
     const struct knoll_region *region = knoll_region_search(heap, address);
     struct block block;
-    if (region == NULL || (uintptr_t)user % 16 != 0 || region_offset(region, user) < GUARD_FRONT)
+    if (region == NULL || (uintptr_t)user % BLOCK_ALIGNMENT != 0 || region_offset(region, user) < GUARD_FRONT)
         return false;
     const struct guard_front *front = guard_front_of(user);
     if (!knoll_guard_is_sealed(heap, user) || ((front->notes & GUARD_WAITS) != 0) != waits)

@@ -116,7 +116,7 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
         usable = class_size(size_class);
         if (block == NULL)
             block = take_otherwise(heap, size_class, alignment, size, &usable);
-        if (block != NULL && alignment > 16)
+        if (block != NULL && alignment > BLOCK_ALIGNMENT)
             note(heap, block, alignment, 0);
     }
     return block == NULL ? NULL : account_new(heap, block, size, usable);
@@ -164,7 +164,7 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
 
 void *PLAIN(aligned_alloc)(struct knoll_heap *heap, size_t alignment, size_t size)
 {
-    if (alignment <= 16 && is_power_of_two(alignment)) /* which every block has */
+    if (alignment <= BLOCK_ALIGNMENT && is_power_of_two(alignment))
         return PLAIN(malloc)(heap, size);
     /* not covered: the same */
     return is_refused(heap) ? NULL : take_slowly(heap, alignment, size);

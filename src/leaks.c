@@ -51,7 +51,7 @@ static void set_mark_word(uint32_t *marks, uint64_t word)
 static bool is_callers(const struct knoll_leaks *leaks, const unsigned char *start, size_t size, const void *address)
 {
     struct knoll_item item;
-    return KNOLL_HARDEN < 2 || (knoll_callers_block(leaks->heap, start, size, &item) && address >= item.start);
+    return knoll_callers_block(leaks->heap, start, size, &item) && address >= item.start;
 }
 
 static void remember(struct knoll_leaks *leaks, const unsigned char *block)

@@ -53,7 +53,8 @@ bool knoll_quarantine_let_go(struct knoll_heap *heap, uintptr_t caller)
     guarded.user = waiting.block;
     guarded.start = knoll_block_around(heap, guarded.user, &guarded.block);
     if (guarded.start == NULL || (size_t)(guarded.user - guarded.start) < GUARD_FRONT ||
-        (uintptr_t)guarded.user % 16 != 0) { /* the ring or the tables are broken: there is nothing to give back */
+        (uintptr_t)guarded.user % BLOCK_ALIGNMENT !=
+            0) { /* the ring or the tables are broken: there is nothing to give back */
         leave(heap, place, 0);
         knoll_evidence_of_address(heap, guarded.user, caller);
         return true;

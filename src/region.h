@@ -36,6 +36,8 @@
 
 #include "lengths.h"
 
+#define BLOCK_ALIGNMENT 16u /* of every block */
+
 #define UNIT        ((size_t)1 << KNOLL_UNIT_SHIFT)
 #define NUMBER_BITS (KNOLL_PROFILE == KNOLL_CLASSIC ? 29 : 27)
 #define INDEX_BITS  (NUMBER_BITS - KNOLL_REGION_BITS)

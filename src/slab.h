@@ -41,7 +41,7 @@ static inline void slab_set_word(uint32_t *slab, uint64_t word)
 /* The greatest alignment that one of the slab's blocks was asked for with. */
 static inline size_t slab_alignment(const uint32_t *slab)
 {
-    return (size_t)16 << ((slab[CELL_NOTES] & SLAB_ALIGNMENT_MASK) >> SLAB_ALIGNMENT_SHIFT);
+    return (size_t)BLOCK_ALIGNMENT << ((slab[CELL_NOTES] & SLAB_ALIGNMENT_MASK) >> SLAB_ALIGNMENT_SHIFT);
 }
 
 static inline const struct knoll_shape *slab_shape(const struct knoll_heap *heap, uint32_t number)

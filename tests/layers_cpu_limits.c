@@ -16,6 +16,7 @@ static void *blocks[BLOCKS_MOST];
 static void make(size_t size)
 {
     assert_int_equal(knoll_cpus_init(&cpus, arena_at(MIB(1), 0), size, NULL, NULL, NULL), KNOLL_OK);
+    assert_int_equal(cpus.turn, 1);
     knoll_set_fault_handler(&cpus.heap, record_fault);
     assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
     assert_int_equal(knoll_cpu_start(&second, &cpus, 2), 1);
@@ -99,6 +100,7 @@ static void a_look_sees_two_queues(void **state)
     make(MIB(1));
     blocks[0] = knoll_cpu_malloc(&first, 32);
     knoll_cpu_drain(&first);
+    assert_int_equal(cpus.queue[1].is_off, 1);
     blocks[1] = knoll_cpu_malloc(&second, 500); /* of another slab */
     assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
     knoll_cpu_free(&first, blocks[0]);
@@ -169,6 +171,27 @@ static void what_was_returned_serves_first(void **state)
     }
     assert_int_equal(holdings, 0);
     assert_int_equal(knoll_cpu_check(&first), 0);
+}
+
+/* But of what waits no more than KNOLL_CPU_BATCH groups are seen to in one call. */
+static void what_was_returned_is_taken_in_parts(void **state)
+{
+    (void)state;
+    make(MIB(4));
+    size_t count = 0;
+    uint32_t capacity = 0;
+    while (capacity == 0 || count < 3 * KNOLL_CPU_BATCH * capacity) {
+        blocks[count++] = knoll_cpu_malloc(&first, 1000);
+        if (capacity == 0)
+            capacity = find(blocks[0]).shape->capacity;
+    }
+    for (size_t i = 0; i < count; i += capacity)
+        knoll_cpu_free(&second, blocks[i]);
+    assert_non_null(knoll_cpu_malloc(&first, 1000));
+    size_t waiting = 0;
+    for (size_t i = 0; i < count; i += capacity)
+        waiting += entry_returned(find(blocks[i]).entry) != 0;
+    assert_int_equal(waiting, 2 * KNOLL_CPU_BATCH);
 }
 
 /* Others are told of a shortage when there is one, and only then. */
@@ -254,7 +277,7 @@ static void what_waits_for_another_serves_when_short(void **state)
             count++;
         assert_null(knoll_cpu_malloc(&first, 64));
         knoll_cpu_free(&first, blocks[count / 2]);
-        assert_ptr_equal(knoll_cpu_malloc(&first, 64), blocks[count / 2]);
+        assert_ptr_equal(knoll_cpu_aligned_alloc(&first, 16, 64), blocks[count / 2]);
         assert_null(knoll_cpu_malloc(&first, 64));
     }
 }
@@ -323,6 +346,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_look_sees_two_queues),
     cmocka_unit_test(a_look_has_an_end),
     cmocka_unit_test(what_was_returned_serves_first),
+    cmocka_unit_test(what_was_returned_is_taken_in_parts),
     cmocka_unit_test(only_a_shortage_is_one),
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),
