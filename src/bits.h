@@ -136,4 +136,7 @@ static inline uint32_t rotate_right(uint32_t value, unsigned count)
     return value >> count | value << (-count & 31);
 }
 
+/* Memory that may hold anything, whatever its type. */
+typedef uintptr_t __attribute__((may_alias)) any_word;
+
 #endif

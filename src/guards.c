@@ -70,9 +70,7 @@ static unsigned char byte_at(uintptr_t word, const unsigned char *address)
 
 static bool has_word(const unsigned char *address, uintptr_t word)
 {
-    uintptr_t found;
-    __builtin_memcpy(&found, __builtin_assume_aligned(address, WORD), WORD);
-    return found == word;
+    return *(const any_word *)__builtin_assume_aligned(address, WORD) == word;
 }
 
 /* The first byte of the span, which ends at a multiple of WORD, that is not the word's; or NULL. */

@@ -26,9 +26,6 @@
 
 enum leaks_stage { LEAKS_BEGIN = 0, LEAKS_CLEAR, LEAKS_ROOTS, LEAKS_BLOCKS, LEAKS_VISIT, LEAKS_OVER };
 
-/* Memory that may hold anything, whatever a tool says of it. */
-typedef uintptr_t __attribute__((may_alias)) any_word;
-
 static uint32_t *marks_of(const struct knoll_leaks *leaks, const struct knoll_region *region, uint32_t index)
 {
     return leaks->marks[region->number] + (size_t)index * MARKS_PER_UNIT;

@@ -68,27 +68,20 @@ static void put(struct line *line, const char *text)
         line->text[line->length++] = *text;
 }
 
-static void put_address(struct line *line, uintptr_t number)
+static void put_number(struct line *line, uintptr_t number, unsigned base)
 {
-    char digits[] = "0x0";
-    put(line, "0x");
-    unsigned shift = number == 0 ? 0 : bits_highest(number) & ~3u;
-    for (;; shift -= 4) { /* at most a round for each four bits */
-        digits[2] = "0123456789abcdef"[number >> shift & 15];
-        put(line, &digits[2]);
-        if (shift == 0)
-            break;
-    }
-}
-
-static void put_number(struct line *line, size_t number)
-{
-    char digits[24] = "";
+    char digits[24] = ""; /* as many as a number of 64 bits has, and more */
     size_t first = sizeof digits - 1;
     do /* at most a round for each digit */
-        digits[--first] = (char)('0' + number % 10);
-    while ((number /= 10) != 0);
+        digits[--first] = "0123456789abcdef"[number % base];
+    while ((number /= base) != 0);
     put(line, &digits[first]);
+}
+
+static void put_address(struct line *line, uintptr_t address)
+{
+    put(line, "0x");
+    put_number(line, address, 16);
 }
 
 static void put_origin(struct line *line, const char *what, const struct knoll_origin *origin)
@@ -110,11 +103,11 @@ static void put_block(struct line *line, const struct knoll_fault_report *report
     put(line, ", block ");
     put_address(line, report->block);
     put(line, " of ");
-    put_number(line, report->block_size);
+    put_number(line, report->block_size, 10);
     put(line, " bytes");
     if (report->rung >= 2 && report->allocated.caller != 0) {
         put(line, ", asked for as ");
-        put_number(line, report->requested);
+        put_number(line, report->requested, 10);
     }
 }
 
