@@ -261,6 +261,24 @@ static void half_of_the_runs_go_back(void **state)
     }
 }
 
+/* All memory is in blocks that the processor has free, or kept as runs, when it asks for something else. */
+static void what_it_has_itself_serves_when_short(void **state)
+{
+    static const size_t sizes[] = {64, KNOLL_SLAB_MAXIMUM, KNOLL_SLAB_MAXIMUM + 1};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        make(KIB(64));
+        struct knoll_stats stats;
+        size_t count = 0;
+        knoll_cpus_get_stats(&cpus, &stats);
+        while ((blocks[count] = knoll_cpu_malloc(&first, sizes[i])) != NULL)
+            count++;
+        while (count > 0)
+            knoll_cpu_free(&first, blocks[--count]);
+        assert_non_null(knoll_cpu_malloc(&first, stats.largest_block)); /* as when nothing was handed out */
+    }
+}
+
 /* Where there is nothing else, a block that was returned to any processor's slab serves, though it is at work. */
 static void what_waits_for_another_serves_when_short(void **state)
 {
@@ -351,6 +369,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(only_a_shortage_is_one),
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),
+    cmocka_unit_test(what_it_has_itself_serves_when_short),
     cmocka_unit_test(what_waits_for_another_serves_when_short),
     cmocka_unit_test(half_of_the_runs_go_back),
     cmocka_unit_test(kept_runs_are_no_large_blocks),
