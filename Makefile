@@ -11,7 +11,7 @@ help:
 	@echo 'make test       every test, on every compiler and target (some twenty minutes)'
 	@echo 'make quick      the tests on this machine only (a minute)'
 	@echo 'make coverage   measure which lines, branches and conditions of the core the tests execute (two minutes)'
-	@echo 'make mutants    change the core in 1,050 places, one at a time, and count what no test notices (half an hour)'
+	@echo 'make mutants    change the core in 1,100 places, one at a time, and count what no test notices (half an hour)'
 	@echo '                  MUTANTS="--all"  every change; MUTANTS="--again"  what survived, after tests were added'
 	@echo 'make exhaustive try every sequence of nine calls on the smallest heap (eight minutes)'
 	@echo 'make bitflips   flip each bit of the tables of 1,000 heaps, at each rung, and count what is detected (some minutes)'
