@@ -226,6 +226,20 @@ static void what_it_points_at(void **state)
                 block + 9, block, NULL);
 }
 
+/* The last invariant of the tables is of the heap as well. */
+static void the_last_of_the_tables(void **state)
+{
+    (void)state;
+    make();
+    assert_non_null(knoll_malloc(&heap, 64));
+    struct knoll_fault_report report = {.fault = KNOLL_FAULT_INTERIOR};
+    heap.peak++;
+    knoll_fault_examine(&heap, &report);
+    heap.peak--;
+    assert_int_equal(report.invariant, 15);
+    assert_int_equal(report.evidence, KNOLL_EVIDENCE_HEAP);
+}
+
 /* A handler may look at it; every fault is counted, of whatever heap. */
 static void examine_and_record(struct knoll_heap *faulty, enum knoll_fault fault, const void *address)
 {
@@ -321,11 +335,17 @@ static void all_that_a_line_can_say(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(double_free),    cmocka_unit_test(inside_a_block),
-    cmocka_unit_test(the_wrong_size), cmocka_unit_test(what_it_points_at),
-    cmocka_unit_test(of_no_block),    cmocka_unit_test(of_guards),
-    cmocka_unit_test(of_what_waits),  cmocka_unit_test(from_a_handler),
-    cmocka_unit_test(any_line_fits),  cmocka_unit_test(all_that_a_line_can_say),
+    cmocka_unit_test(double_free),
+    cmocka_unit_test(inside_a_block),
+    cmocka_unit_test(the_wrong_size),
+    cmocka_unit_test(what_it_points_at),
+    cmocka_unit_test(of_no_block),
+    cmocka_unit_test(of_guards),
+    cmocka_unit_test(of_what_waits),
+    cmocka_unit_test(from_a_handler),
+    cmocka_unit_test(any_line_fits),
+    cmocka_unit_test(all_that_a_line_can_say),
+    cmocka_unit_test(the_last_of_the_tables),
 };
 
 CHECK_MAIN(tests)
