@@ -2,35 +2,11 @@
  * counted.
  *
  * SPDX-License-Identifier: MIT */
-#include "blocks.h"
-#include "check.h"
-#include "cpu_table.h"
-#include "support.h"
+#include "layers_cpus.h"
 
 #define BLOCKS_MOST 20000
 
-static struct knoll_cpus cpus;
-static struct knoll_cpu first, second;
 static void *blocks[BLOCKS_MOST];
-
-static void make(size_t size)
-{
-    assert_int_equal(knoll_cpus_init(&cpus, arena_at(MIB(1), 0), size, NULL, NULL, NULL), KNOLL_OK);
-    assert_int_equal(cpus.turn, 1);
-    knoll_set_fault_handler(&cpus.heap, record_fault);
-    assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
-    assert_int_equal(knoll_cpu_start(&second, &cpus, 2), 1);
-    assert_int_equal(knoll_cpu_start(&second, &cpus, 2), 0);
-    last_fault.count = 0;
-}
-
-static struct cpu_place find(const void *block)
-{
-    struct cpu_place place;
-    memset(&place, 0, sizeof place);
-    assert_true(knoll_cpu_find(&cpus, block, &place));
-    return place;
-}
 
 /* As many slabs as make twice what may be free, a block of each given back in turn: so none comes free before the bound
  * is reached. */
@@ -55,6 +31,24 @@ static void no_more_is_free_than_may_be(void **state)
         assert_int_equal(last_fault.count, 0);
         assert_int_equal(knoll_cpu_check(&first), 0);
     }
+}
+
+/* Above half of the bound one slab that is all free stays, and a second one goes back. */
+static void one_free_slab_stays(void **state)
+{
+    enum { SIZE = 1024 };
+    (void)state;
+    if (!CLASSIC || cpu_most_free(class_for(1, SIZE)) != 2 * 64)
+        return; /* other slabs have too few blocks for that, or too many may be free */
+    make(MIB(1));
+    const struct knoll_cpu_class *state_of_class = &first.size_class[class_for(1, SIZE)];
+    for (size_t i = 0; i < 3 * 64; i++)
+        blocks[i] = knoll_cpu_malloc(&first, SIZE);
+    for (size_t i = 0; i < 2 * 64; i++) {
+        knoll_cpu_free(&first, blocks[i]);
+        assert_int_equal(state_of_class->listed, i < 64 || i == 2 * 64 - 1 ? 1 : 2);
+    }
+    assert_int_equal(state_of_class->room, 64);
 }
 
 /* Every KNOLL_CPU_BATCH blocks of nobody's slabs are looked for, and no sooner. */
@@ -360,6 +354,7 @@ static void regions_of_any_size(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_than_may_be),
+    cmocka_unit_test(one_free_slab_stays),
     cmocka_unit_test(what_nobody_has_goes_back_now_and_then),
     cmocka_unit_test(all_that_are_off_are_looked_through),
     cmocka_unit_test(a_look_sees_two_queues),

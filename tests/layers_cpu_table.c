@@ -2,37 +2,15 @@
  * free.
  *
  * SPDX-License-Identifier: MIT */
-#include "blocks.h"
-#include "check.h"
-#include "cpu_table.h"
-#include "support.h"
-
-static struct knoll_cpus cpus;
-static struct knoll_cpu cpu;
-
-static void make(void)
-{
-    assert_int_equal(knoll_cpus_init(&cpus, arena_at(MIB(1), 0), MIB(1), NULL, NULL, NULL), KNOLL_OK);
-    knoll_set_fault_handler(&cpus.heap, record_fault);
-    assert_true(knoll_cpu_start(&cpu, &cpus, 1));
-    last_fault.count = 0;
-}
-
-static struct cpu_place find(const void *block)
-{
-    struct cpu_place place;
-    memset(&place, 0, sizeof place);
-    assert_true(knoll_cpu_find(&cpus, block, &place));
-    return place;
-}
+#include "layers_cpus.h"
 
 /* Each block of a slab once, held or not; and what is left over after the last one, which is none. */
 static void only_its_blocks_are_held(void **state)
 {
     (void)state;
     for (size_t size = 1; size <= KNOLL_SLAB_MAXIMUM; size += 1 + size / 4) {
-        make();
-        unsigned char *block = knoll_cpu_malloc(&cpu, size);
+        make(MIB(1));
+        unsigned char *block = knoll_cpu_malloc(&first, size);
         struct cpu_place place = find(block);
         assert_true(cpu_slab_holds(&place));
         unsigned char *slab = block - (size_t)place.index * place.shape->size;
@@ -42,12 +20,12 @@ static void only_its_blocks_are_held(void **state)
                 assert_int_equal(cpu_slab_holds(&place), place.index == held);
         size_t end = (size_t)place.shape->capacity * place.shape->size;
         if (end < (size_t)place.shape->low + 1) {
-            knoll_cpu_free(&cpu, slab + end);
+            knoll_cpu_free(&first, slab + end);
             assert_int_equal(last_fault.count, 1);
             assert_int_equal(last_fault.fault, KNOLL_FAULT_NOT_HANDED_OUT);
             last_fault.count = 0;
         }
-        knoll_cpu_free(&cpu, block);
+        knoll_cpu_free(&first, block);
         assert_int_equal(last_fault.count, 0);
         assert_int_equal(knoll_cpus_check(&cpus), 0);
     }
@@ -57,8 +35,8 @@ static void only_its_blocks_are_held(void **state)
 static void a_run_is_held_unless_its_bit_is_set(void **state)
 {
     (void)state;
-    make();
-    unsigned char *run = knoll_cpu_malloc(&cpu, 50000);
+    make(MIB(1));
+    unsigned char *run = knoll_cpu_malloc(&first, 50000);
     struct cpu_place place = find(run);
     assert_true(cpu_run_holds(&place));
     for (uint32_t index = 0; index < 64; index++) {
@@ -66,20 +44,20 @@ static void a_run_is_held_unless_its_bit_is_set(void **state)
         assert_int_equal(cpu_run_holds(&place), index != place.index);
     }
     __atomic_store_n(&place.entry->returned, 0, __ATOMIC_RELAXED);
-    knoll_cpu_free(&cpu, run);
+    knoll_cpu_free(&first, run);
     assert_int_equal(last_fault.count, 0);
 }
 
 static void what_the_heap_hands_out_is_counted(void **state)
 {
     (void)state;
-    make();
+    make(MIB(1));
     struct cpu_place place =
-        find(knoll_cpu_malloc(&cpu, 64)); /* for the heap, a slab's blocks are handed out at once */
+        find(knoll_cpu_malloc(&first, 64)); /* for the heap, a slab's blocks are handed out at once */
     size_t before = place.shape->capacity;
     assert_int_equal(cpus.heap.allocations, before);
     for (size_t i = 1; i <= 5; i++) {
-        assert_non_null(knoll_cpu_malloc(&cpu, 50000));
+        assert_non_null(knoll_cpu_malloc(&first, 50000));
         assert_int_equal(cpus.heap.allocations, before + i);
     }
 }

@@ -5,32 +5,9 @@
  * queue that somebody else has open, a group that changed hands while it waited, a block that two gave back at once.
  *
  * SPDX-License-Identifier: MIT */
-#include "blocks.h"
-#include "check.h"
-#include "cpu_table.h"
-#include "support.h"
+#include "layers_cpus.h"
 
 #define SIZE 100
-
-static struct knoll_cpus cpus;
-static struct knoll_cpu first, second;
-
-static void make(size_t size)
-{
-    last_fault.count = 0;
-    assert_int_equal(knoll_cpus_init(&cpus, arena_at(MIB(1), 0), size, NULL, NULL, NULL), KNOLL_OK);
-    knoll_set_fault_handler(&cpus.heap, record_fault);
-    assert_true(knoll_cpu_start(&first, &cpus, 1));
-    assert_true(knoll_cpu_start(&second, &cpus, 2));
-}
-
-static struct cpu_place find(const void *block)
-{
-    struct cpu_place place;
-    memset(&place, 0, sizeof place);
-    assert_true(knoll_cpu_find(&cpus, block, &place));
-    return place;
-}
 
 static void expect(int broken)
 {

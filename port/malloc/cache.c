@@ -1,11 +1,11 @@
 /* What caches do with the lock held: begin, fill, empty, and change hands with their threads.
  *
  * A bin has room for BIN_LEAST blocks at first. Each time it is found empty, or full, its room is doubled, until that
- * is about BIN_BYTES: so a thread that allocates little keeps little, and at most what
- * docs/malloc.md says. An empty bin takes half of its room from the heap at once, but no more than REFILL_MOST blocks,
- * which are touched; a full one that has all the room it may have gives half back: those that have been there longest.
- * A thread that ends leaves its cache, with what is in it, to the next thread that begins; so there are never more
- * caches than there were threads at once.
+ * is about BIN_BYTES: so a thread that allocates little keeps little, and at most what docs/malloc.md says. An empty
+ * bin takes half of its room from the heap at once, but no more than REFILL_MOST blocks, which are touched; a full one
+ * that has all the room it may have gives half back: those that have been there longest. A thread that ends leaves its
+ * cache, with what is in it, to the next thread that begins; so there are never more caches than there were threads at
+ * once.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -27,8 +27,8 @@ static struct cache *caches; /* of all threads, and of threads that have ended *
 static struct cache *idle;   /* of those that have ended, linked by next_idle */
 static pthread_key_t key;
 static bool has_key;
-static uint32_t
-    first_place[BINS + 1]; /* where in a cache a bin's slots begin, in bytes; and where the last one's end */
+/* Where in a cache a bin's slots begin, in bytes; and where those of the last one end. */
+static uint32_t first_place[BINS + 1];
 
 /* How many blocks a bin may come to hold, which has a size. */
 static uint32_t bin_limit(size_t bin)
