@@ -88,6 +88,25 @@ static void it_follows_a_block_that_is_resized(void **state)
     free(block);
 }
 
+/* As from a signal handler, or a thread that has no cache any more: else a second free would not be noticed. */
+static void what_goes_straight_to_the_heap_is_not_there(void **state)
+{
+    (void)state;
+    for (size_t size = 50; size <= BIN_LARGEST; size *= 2) {
+        void *blocks[] = {malloc(size), malloc(size)};
+        assert_true(has_bin(blocks[0]) && has_bin(blocks[1]));
+        assert_true(lock_enter());
+        heaps_free(blocks[0]);
+        heaps_free_sized(blocks[1], 1, bin_bytes(bin_for_size(size)));
+        lock_leave();
+        assert_false(has_bin(blocks[0]) || has_bin(blocks[1]));
+        void *small = malloc(size);
+        void *large = realloc(small, BIN_LARGEST + 1);
+        assert_false(large != small && has_bin(small));
+        free(large);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -95,6 +114,7 @@ int main(void)
         cmocka_unit_test(what_the_heap_has_back_is_not_there),
         cmocka_unit_test(an_aligned_block_is_not_there_until_it_is_freed),
         cmocka_unit_test(it_follows_a_block_that_is_resized),
+        cmocka_unit_test(what_goes_straight_to_the_heap_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
