@@ -49,7 +49,6 @@ __attribute__((noinline, cold)) void knoll_report(const struct knoll_heap *heap,
 void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_report *report)
 {
     report->invariant = (uint32_t)knoll_check(heap);
-    /* not covered: only the check of rung 2 says more than the tables' invariants */
     bool by_callers = report->invariant == 0 || report->invariant > INVARIANTS_OF_TABLES;
     report->evidence = by_callers ? KNOLL_EVIDENCE_CALLER : KNOLL_EVIDENCE_HEAP;
 }
