@@ -63,6 +63,23 @@ static void what_is_said_of_slabs(void **state)
     expect(0);
 }
 
+static void what_each_group_of_a_slab_says(void **state)
+{
+    static const size_t sizes[] = {64, 160, 512, KNOLL_SLAB_MAXIMUM}; /* from one group to as many as a slab can have */
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        make(MIB(1));
+        struct cpu_place place = find(knoll_cpu_malloc(&first, sizes[i]));
+        uint32_t groups = (place.shape->low >> GROUP_BYTES_SHIFT) + 1;
+        for (uint32_t group = 0; group < groups; group++) {
+            place.entry[group].shape ^= 1;
+            expect(-1);
+            place.entry[group].shape ^= 1;
+            expect(0);
+        }
+    }
+}
+
 static void what_is_said_of_runs(void **state)
 {
     (void)state;
@@ -84,14 +101,14 @@ static void what_is_said_of_runs(void **state)
 }
 
 /* Makes two slabs listed of the class, besides the current one. */
-static struct knoll_cpu_class *list_two(void)
+static struct knoll_cpu_class *list_two(size_t size)
 {
     static void *blocks[3 * 64];
     unsigned count = 0;
-    blocks[count++] = knoll_cpu_malloc(&first, SIZE);
+    blocks[count++] = knoll_cpu_malloc(&first, size);
     unsigned capacity = find(blocks[0]).shape->capacity;
     while (count < 2 * capacity + 1)
-        blocks[count++] = knoll_cpu_malloc(&first, SIZE);
+        blocks[count++] = knoll_cpu_malloc(&first, size);
     knoll_cpu_free(&first, blocks[0]);
     knoll_cpu_free(&first, blocks[capacity]);
     struct knoll_cpu_class *listed = &first.size_class[find(blocks[0]).shape->size_class];
@@ -100,11 +117,10 @@ static struct knoll_cpu_class *list_two(void)
     return listed;
 }
 
-static void what_a_processor_has(void **state)
+static void expect_what_a_processor_has(size_t size)
 {
-    (void)state;
     make(MIB(1));
-    struct knoll_cpu_class *listed = list_two();
+    struct knoll_cpu_class *listed = list_two(size);
     struct knoll_cpu_class sound_class = *listed;
     struct knoll_cpu_entry *entry = cpu_entry(&cpus, listed->list);
     struct knoll_cpu_entry sound = *entry;
@@ -135,7 +151,7 @@ static void what_a_processor_has(void **state)
     listed->current = entry;
     expect_of_first(-1);
     *listed = sound_class;
-    struct knoll_cpu_class *other = listed + 1, sound_other = *other;
+    struct knoll_cpu_class *other = listed == first.size_class ? listed + 1 : listed - 1, sound_other = *other;
     listed->list = NO_GROUP;
     listed->listed = 0;
     listed->room += 2; /* each has a free block */
@@ -148,6 +164,14 @@ static void what_a_processor_has(void **state)
     *other = sound_other;
     *listed = sound_class;
     expect_of_first(0);
+}
+
+static void what_a_processor_has(void **state)
+{
+    (void)state;
+    expect_what_a_processor_has(1); /* of the first class, one in the midst, and the last */
+    expect_what_a_processor_has(SIZE);
+    expect_what_a_processor_has(KNOLL_SLAB_MAXIMUM);
 }
 
 static void what_runs_a_processor_keeps(void **state)
@@ -367,6 +391,7 @@ static void what_cannot_be_resized_or_freed_so(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_said_of_slabs),
+    cmocka_unit_test(what_each_group_of_a_slab_says),
     cmocka_unit_test(what_is_said_of_runs),
     cmocka_unit_test(what_a_processor_has),
     cmocka_unit_test(what_runs_a_processor_keeps),

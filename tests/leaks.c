@@ -325,6 +325,15 @@ static void a_slice_takes_its_steps_and_no_more(void **state)
     size_t slices = slices_of(1);
     assert_true(slices > 10 + 2 * 7 + knoll_leaks_bytes(&heap) / (CLASSIC ? 16 : 4) / 2); /* visits, words, units */
     assert_int_equal(slices_of(0), slices);
+    size_t words = 0;
+    roots[0][0] = reference(0, 0);
+    for (unsigned i = 0; i < 10;
+         i++) { /* each of which refers to the next, and then takes a step, and one for each word */
+        words += knoll_usable_size(&heap, nodes[i].block) / sizeof(uintptr_t);
+        if (i < 9)
+            nodes[i].block[0] = reference(i + 1, 0);
+    }
+    assert_int_equal(slices_of(1), slices + 10 + words);
 }
 
 /* What lies round a block refers to nothing and is no reference to it; what waits to be used again is not held. */
@@ -464,6 +473,24 @@ static void a_change_is_noticed(void **state)
         assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
 }
 
+/* One run gets shorter and another longer by as much, both where they are, so that no count but that of resizes tells.
+ */
+static void a_resize_is_noticed(void **state)
+{
+    struct found found = {0, 0, 0};
+    (void)state;
+    make();
+    void *first = knoll_malloc(&heap, 60000), *second = knoll_malloc(&heap, 60000);
+    assert_ptr_equal(knoll_realloc(&heap, second, 30000), second);
+    size_t used = knoll_used_bytes(&heap);
+    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    assert_int_equal(knoll_leaks_slice(&leaks, 5), KNOLL_LEAKS_GOING_ON);
+    assert_ptr_equal(knoll_realloc(&heap, first, 30000), first);
+    assert_ptr_equal(knoll_realloc(&heap, second, 60000), second);
+    assert_int_equal(knoll_used_bytes(&heap), used);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
+}
+
 /* Where the first pass saw one long run there are several when it begins anew. */
 static void a_change_inside_a_run(void **state)
 {
@@ -501,6 +528,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(whose_leak_it_is),
     cmocka_unit_test(nothing_to_search),
     cmocka_unit_test(a_change_is_noticed),
+    cmocka_unit_test(a_resize_is_noticed),
     cmocka_unit_test(a_change_inside_a_run),
 };
 
