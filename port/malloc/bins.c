@@ -8,7 +8,6 @@
 
 unsigned char *bins_map;
 size_t bins_places;
-unsigned char bins_twice[KNOLL_SLAB_MAXIMUM / ALIGNMENT + 1];
 
 /* Without memory for a map, or where there are no caches, every block goes to the heap. */
 void bins_begin(void)
@@ -21,8 +20,6 @@ void bins_begin(void)
         return;
     bins_map = map;
     bins_places = places;
-    for (size_t i = 0; i < sizeof bins_twice; i++)
-        bins_twice[i] = (unsigned char)(2 * bin_for_size(i * ALIGNMENT));
 }
 
 static const uint32_t *run_at(const void *block)

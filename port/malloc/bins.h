@@ -30,11 +30,9 @@
 #define BIN_RUNS    (1 + KNOLL_CLASS_COUNT) /* plus the units of a run */
 #define BINS        (BIN_RUNS + BIN_UNITS + 1)
 
-/* The map, and how many places of 16 bytes it covers; and twice the bins for sizes that slabs serve, by 16 bytes. All
- * are 0 before there is a map, and set once. */
+/* The map, and how many places of 16 bytes it covers: both are 0 before there is one, and set once. */
 HIDDEN extern unsigned char *bins_map;
 HIDDEN extern size_t bins_places;
-HIDDEN extern unsigned char bins_twice[KNOLL_SLAB_MAXIMUM / ALIGNMENT + 1];
 
 /* The bin that serves a request of up to BIN_LARGEST bytes. */
 static inline size_t bin_for_size(size_t size)

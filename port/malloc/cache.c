@@ -119,6 +119,8 @@ static struct cache *fresh_cache(void)
     for (size_t bin = 1; bin < BINS; bin++)
         if (bin != BIN_RUNS) /* no run has no units */
             cache->level[2 * bin] = (struct level){bin_place(bin, 0), bin_place(bin, BIN_LEAST)};
+    for (size_t i = 0; i < sizeof cache->twice_bin; i++)
+        cache->twice_bin[i] = (uint8_t)(2 * bin_for_size(i * ALIGNMENT));
     cache->next = caches;
     caches = cache;
     return cache;

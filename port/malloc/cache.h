@@ -32,23 +32,24 @@ struct cache {
     };
     struct cache *next; /* all caches */
     struct cache *next_idle;
+    uint8_t twice_bin[KNOLL_SLAB_MAXIMUM / ALIGNMENT + 1]; /* for sizes that slabs serve, by ALIGNMENT, rounded up */
     void *slot[]; /* of each bin NULL, then blocks: the last one in is the first out */
 };
 
 HIDDEN extern uint64_t cache_secret;
 
-static inline void **cache_at(const struct cache *cache, uint32_t place)
+static inline void **cache_at(const struct cache *cache, size_t place)
 {
     return (void **)((uintptr_t)cache + place);
 }
 
 static inline void *cache_take(struct cache *cache, size_t twice_bin)
 {
-    uint32_t top = cache->level[twice_bin].top;
+    size_t top = cache->level[twice_bin].top;
     uint64_t *block = *cache_at(cache, top);
     if (UNLIKELY(block == NULL))
         return NULL;
-    __atomic_store_n(&cache->level[twice_bin].top, top - (uint32_t)sizeof(void *), __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->level[twice_bin].top, (uint32_t)(top - sizeof(void *)), __ATOMIC_RELAXED);
     block[1] = 0;
     return block;
 }

@@ -97,23 +97,24 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
     return or_no_memory(block);
 }
 
-static inline void *malloc_from(size_t twice_bin, size_t size)
+static __attribute__((noinline)) void *malloc_run(size_t size)
 {
+    if (size > BIN_LARGEST)
+        return malloc_slowly(size);
     struct cache *cache = cache_borrow();
-    void *block = cache_take(cache, twice_bin);
+    void *block = cache_take(cache, 2 * bin_for_size(size));
     cache_return(cache);
     return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
 
-static __attribute__((noinline)) void *malloc_run(size_t size)
-{
-    return size > BIN_LARGEST ? malloc_slowly(size) : malloc_from(2 * bin_for_size(size), size);
-}
-
 EXPORT void *malloc(size_t size)
 {
-    return UNLIKELY(size > KNOLL_SLAB_MAXIMUM) ? malloc_run(size)
-                                               : malloc_from(bins_twice[(size + ALIGNMENT - 1) / ALIGNMENT], size);
+    if (UNLIKELY(size > KNOLL_SLAB_MAXIMUM))
+        return malloc_run(size);
+    struct cache *cache = cache_borrow();
+    void *block = cache_take(cache, cache->twice_bin[(size + ALIGNMENT - 1) / ALIGNMENT]);
+    cache_return(cache);
+    return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
