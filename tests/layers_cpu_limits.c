@@ -200,6 +200,46 @@ static void only_a_shortage_is_one(void **state)
     assert_int_equal(cpus.shortages, 1);
 }
 
+/* A shortage is answered once, at the next call that needs a slab, and by nobody who was not there. */
+static void a_shortage_is_answered_once(void **state)
+{
+    enum { SIZE = KNOLL_SLAB_MAXIMUM / 4 };
+    static const size_t others[] = {64, 128, 512}; /* of classes that have nothing yet */
+    (void)state;
+    make(MIB(2));
+    const struct knoll_cpu_class *of_class = &second.size_class[class_for(1, SIZE)];
+    for (unsigned round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 2 * 64 + 1; i++)
+            blocks[i] = knoll_cpu_malloc(&second, SIZE);
+        for (size_t i = 0; i < 2 * 64; i += 2)
+            knoll_cpu_free(&second, blocks[i]);
+        assert_true(of_class->listed > 1);
+        if (round == 1)
+            assert_null(knoll_cpu_malloc(&first, MIB(2)));
+        assert_non_null(knoll_cpu_malloc(&second, others[round]));
+        assert_int_equal(of_class->listed > 1, round != 1);
+        if (round == 1) { /* who begins now has nothing to answer for */
+            knoll_cpu_drain(&second);
+            assert_int_equal(knoll_cpu_start(&second, &cpus, 2), 1);
+        }
+    }
+}
+
+/* What was returned to a processor, of whatever class, is given back before its request for a run fails. */
+static void what_was_returned_to_it_makes_room(void **state)
+{
+    (void)state;
+    struct knoll_stats stats;
+    size_t count = 0;
+    make(KIB(256));
+    knoll_cpus_get_stats(&cpus, &stats);
+    while ((blocks[count] = knoll_cpu_malloc(&first, 64)) != NULL)
+        count++;
+    while (count > 0)
+        knoll_cpu_free(&second, blocks[--count]);
+    assert_non_null(knoll_cpu_malloc(&first, stats.largest_block));
+}
+
 /* How often the lock is held while a processor with so many slabs listed gives them back. */
 static size_t holdings_of_drain(size_t slabs)
 {
@@ -362,6 +402,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_was_returned_serves_first),
     cmocka_unit_test(what_was_returned_is_taken_in_parts),
     cmocka_unit_test(only_a_shortage_is_one),
+    cmocka_unit_test(a_shortage_is_answered_once),
+    cmocka_unit_test(what_was_returned_to_it_makes_room),
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),
     cmocka_unit_test(what_it_has_itself_serves_when_short),

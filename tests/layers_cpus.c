@@ -63,6 +63,29 @@ static void what_is_said_of_slabs(void **state)
     expect(0);
 }
 
+/* A slab has the greatest alignment that one of its blocks was asked for with, until it is another slab. */
+static void what_alignment_a_slab_has(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    for (size_t alignment = 16; alignment <= KNOLL_SLAB_MAXIMUM; alignment *= 2) {
+        void *block = knoll_cpu_aligned_alloc(&first, alignment, KNOLL_SLAB_MAXIMUM);
+        assert_int_equal(entry_alignment(find(block).entry), alignment);
+    }
+    struct cpu_place place = find(knoll_cpu_aligned_alloc(&first, 16, KNOLL_SLAB_MAXIMUM));
+    assert_int_equal(entry_alignment(place.entry), KNOLL_SLAB_MAXIMUM);
+    make(MIB(1));
+    void *block = knoll_cpu_aligned_alloc(&first, KNOLL_SLAB_MAXIMUM, KNOLL_SLAB_MAXIMUM);
+    struct knoll_cpu_entry *entry = find(block).entry;
+    knoll_cpu_free(&first, block);
+    knoll_cpu_drain(&first);
+    knoll_drain(&cpus.heap);
+    assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
+    block = knoll_cpu_malloc(&first, KNOLL_SLAB_MAXIMUM);
+    assert_ptr_equal(find(block).entry, entry);
+    assert_int_equal(entry_alignment(entry), 16);
+}
+
 static void what_each_group_of_a_slab_says(void **state)
 {
     static const size_t sizes[] = {64, 160, 512, KNOLL_SLAB_MAXIMUM}; /* from one group to as many as a slab can have */
@@ -145,9 +168,11 @@ static void expect_what_a_processor_has(size_t size)
     entry->previous = listed->group;
     expect_of_first(-1);
     *entry = sound;
-    entry->free = 0;
+    entry->free = 0; /* its one free block, which is then not to be counted */
+    listed->room++;
     expect_of_first(-1);
     *entry = sound;
+    listed->room = sound_class.room + (int32_t)bits_count(listed->current->free) - 1;
     listed->current = entry;
     expect_of_first(-1);
     *listed = sound_class;
@@ -191,6 +216,15 @@ static void what_runs_a_processor_keeps(void **state)
     while (runs->count == 0)
         runs++;
     struct knoll_cpu_runs *others = runs == first.runs ? runs + 1 : runs - 1, kept = *runs;
+    for (unsigned i = 1; i < KNOLL_CPU_RUNS; i++) { /* of several each is looked at */
+        runs->run[i] = kept.run[0];
+        runs->count++;
+        expect_of_first(0);
+        runs->run[i] = place.group << GROUP_SHIFT ^ GROUP_UNITS; /* where none is */
+        expect_of_first(-1);
+        runs->run[i] = kept.run[0];
+    }
+    *runs = kept;
     others->run[0] = runs->run[0];
     others->count = 1;
     runs->count = 0;
@@ -312,7 +346,7 @@ static void a_group_with_nothing_returned_is_let_go(void **state)
     knoll_cpu_push(&cpus, place.group);
     assert_int_equal(knoll_cpu_collect_common(&cpus), 1);
     assert_int_equal(place.entry->next_queued, QUEUE_NOT);
-    knoll_cpu_give_back(&cpus, place.group); /* which has nothing that the heap has not */
+    assert_int_equal(knoll_cpu_give_back(&cpus, place.group), 0); /* which has nothing that the heap has not */
     assert_int_equal(knoll_used_bytes(&cpus.heap), used);
     expect(0);
 }
@@ -391,6 +425,7 @@ static void what_cannot_be_resized_or_freed_so(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_said_of_slabs),
+    cmocka_unit_test(what_alignment_a_slab_has),
     cmocka_unit_test(what_each_group_of_a_slab_says),
     cmocka_unit_test(what_is_said_of_runs),
     cmocka_unit_test(what_a_processor_has),
