@@ -5,10 +5,6 @@
  * heap begins. So there is no limit but that of the address space, and a program with one span, nearly every one, has
  * all of its blocks in the first region of the first heap, where they are found with one comparison.
  *
- * Memory that is free stays resident, ready for the next block, for options.decay_ms; then the next free that reaches
- * a heap gives all free runs of RUN_LEAST bytes or more back to the kernel. It does so at once when DROP_MOST bytes
- * less are in use than before. What stays are shorter runs and free blocks of slabs.
- *
  * At rung 2 and above all memory of the spans is looked at when a fault is reported. So they are short at first, and
  * each is as long as all before it together.
  *
@@ -17,18 +13,12 @@
 #include "bins.h"
 #include "report.h"
 
-#include <errno.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 
-#define SPAN_MOST           ((size_t)8 << 30) /* less a page: as long as a region can be */
-#define SPAN_FIRST          ((size_t)(KNOLL_HARDEN < 2 ? 4096 : 4) << 20)
-#define SPAN_LEAST          ((size_t)1 << 20)
-#define RUN_LEAST           ((size_t)64 << 10)
-#define BYTES_BETWEEN_LOOKS ((size_t)1 << 20)  /* freed before the clock is looked at */
-#define DROP_MOST           ((size_t)64 << 20) /* less in use than before: then the clock does not matter */
-#define NOTHING_TO_GIVE     UINT64_MAX
+#define SPAN_MOST  ((size_t)8 << 30) /* less a page: as long as a region can be */
+#define SPAN_FIRST ((size_t)(KNOLL_HARDEN < 2 ? 4096 : 4) << 20)
+#define SPAN_LEAST ((size_t)1 << 20)
 
 /* The heaps, and at rung 3 a page on either side of them that is made inaccessible. */
 static struct {
@@ -40,9 +30,6 @@ static struct {
 static struct knoll_heap *const heap = shielded.heap;
 static size_t heaps;
 static size_t reserved;
-static size_t not_looked_at;                   /* bytes freed in runs since the clock was looked at */
-static size_t most_used;                       /* since memory was given back, as seen when the clock was looked at */
-static uint64_t first_freed = NOTHING_TO_GIVE; /* when the oldest bytes that may be given back were freed */
 
 const struct knoll_region *heaps_region;
 size_t heaps_region_bytes;
@@ -165,68 +152,6 @@ static bool grow(void)
     return true;
 }
 
-/* ---- Giving memory back ---- */
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static int give_back(void *context, const struct knoll_item *run)
-{
-    size_t *given = context;
-    uintptr_t start = ((uintptr_t)run->start + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    uintptr_t end = ((uintptr_t)run->start + run->size) & ~(uintptr_t)(PAGE - 1);
-    madvise((void *)start, end - start, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
-    bins_trim(run->start, (const unsigned char *)run->start + run->size);
-    *given += end - start;
-    return 0;
-}
-
-size_t heaps_trim(void)
-{
-    size_t given = 0;
-    int error = errno;
-    for (size_t i = 0; i < heaps; i++)
-        knoll_walk_free(&heap[i], RUN_LEAST, give_back, &given);
-    errno = error;
-    first_freed = NOTHING_TO_GIVE;
-    return given;
-}
-
-static size_t used_bytes(void)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < heaps; i++)
-        used += knoll_used_bytes(&heap[i]);
-    return used;
-}
-
-/* Every BYTES_BETWEEN_LOOKS that were freed the clock tells whether it is time. */
-static __attribute__((noinline)) void look_at_clock(void)
-{
-    not_looked_at = 0;
-    uint64_t now = now_ms();
-    size_t used = used_bytes();
-    if (first_freed == NOTHING_TO_GIVE)
-        first_freed = now;
-    if (used > most_used)
-        most_used = used;
-    if (now - first_freed >= options.decay_ms || most_used - used >= DROP_MOST) {
-        heaps_trim();
-        most_used = used;
-    }
-}
-
-static void count_freed(size_t bytes)
-{
-    not_looked_at += bytes;
-    if (UNLIKELY(not_looked_at >= BYTES_BETWEEN_LOOKS))
-        look_at_clock();
-}
-
 /* ---- Blocks ---- */
 
 static void *from_heaps(size_t alignment, size_t size)
@@ -289,7 +214,7 @@ void heaps_free_batch(void *const *blocks, size_t count)
         size_t used = knoll_used_bytes(&heap[0]);
         knoll_free_batch(&heap[0], blocks, count);
         bins_unmark(blocks, count);
-        count_freed(used - knoll_used_bytes(&heap[0]));
+        decay_count_freed(used - knoll_used_bytes(&heap[0]));
         return;
     }
     for (size_t i = 0; i < count; i++)
@@ -328,7 +253,7 @@ void heaps_free(void *block)
     size_t used = knoll_used_bytes(from);
     knoll_free(from, block);
     bins_unmark(&block, 1);
-    count_freed(used - knoll_used_bytes(from));
+    decay_count_freed(used - knoll_used_bytes(from));
 }
 
 void heaps_free_sized(void *block, size_t alignment, size_t size)
@@ -344,7 +269,7 @@ void heaps_free_sized(void *block, size_t alignment, size_t size)
     size_t used = knoll_used_bytes(from);
     knoll_free_aligned_sized(from, block, alignment, size);
     bins_unmark(&block, 1);
-    count_freed(used - knoll_used_bytes(from));
+    decay_count_freed(used - knoll_used_bytes(from));
 }
 
 size_t heaps_usable_size(const void *block)
@@ -402,6 +327,20 @@ void heaps_verify(void)
 }
 
 /* ---- Totals ---- */
+
+size_t heaps_used_bytes(void)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < heaps; i++)
+        used += knoll_used_bytes(&heap[i]);
+    return used;
+}
+
+void heaps_walk_free(size_t least, knoll_visitor visitor, void *context)
+{
+    for (size_t i = 0; i < heaps; i++)
+        knoll_walk_free(&heap[i], least, visitor, context);
+}
 
 static void add(struct knoll_stats *sum, const struct knoll_stats *of)
 {

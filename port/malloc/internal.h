@@ -151,10 +151,10 @@ size_t heaps_usable_size(const void *block);
 void heaps_verify(void);
 
 /* A misuse of this block that no heap found by itself: it is reported, and the program ends. */
-_Noreturn void heaps_fault(enum knoll_fault fault, const void *block);
+_Noreturn void heaps_fault(enum knoll_fault kind, const void *block);
 
-/* Gives free memory back to the kernel; the bytes that were offered. */
-size_t heaps_trim(void);
+size_t heaps_used_bytes(void);
+void heaps_walk_free(size_t least, knoll_visitor visitor, void *context);
 
 struct heaps_totals {
     struct knoll_stats stats; /* the sum over all heaps; largest_block is the greatest */
@@ -169,6 +169,14 @@ void heaps_totals(struct heaps_totals *totals);
 /* The region that nearly all blocks are in, and its bytes: 0 before there is a heap. */
 HIDDEN extern const struct knoll_region *heaps_region;
 HIDDEN extern size_t heaps_region_bytes;
+
+/* ---- decay.c: between lock_enter and lock_leave too ---- */
+
+/* So many bytes have been freed: it may be time to give memory back. */
+void decay_count_freed(size_t bytes);
+
+/* Gives free memory back to the kernel at once; the bytes that were offered. */
+size_t decay_trim(void);
 
 /* ---- mapping_table.c ---- */
 

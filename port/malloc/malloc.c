@@ -317,7 +317,7 @@ EXPORT int malloc_trim(size_t keep)
     if (!lock_enter())
         return 0;
     cache_drain();
-    size_t given = heaps_trim();
+    size_t given = decay_trim();
     lock_leave();
     return given > 0;
 }
