@@ -249,6 +249,32 @@ static void pending_blocks_before_others(void **state)
     expect_what_is_not_reached();
 }
 
+/* A free block leads nowhere, whatever stands in it, be there room on the stack or not. */
+static void references_through_free_blocks(void **state)
+{
+    enum { WIDE = 2 * KNOLL_LEAKS_STACK, FREED, BEHIND, LAST };
+    (void)state;
+    for (unsigned live = 0; live <= WIDE; live += WIDE) {
+        make();
+        add_node(BEHIND, 200);
+        add_node(WIDE, (WIDE + 1) * sizeof(uintptr_t));
+        for (unsigned i = 0; i < live; i++) {
+            add_node(i, 100);
+            nodes[WIDE].block[i] = reference(i, 0);
+            nodes[i].is_reached = true;
+        }
+        add_node(LAST, 100); /* so that the one freed is not the slab's only one, nor its first */
+        add_node(FREED, 100);
+        nodes[FREED].block[1] = reference(BEHIND, 0);
+        nodes[WIDE].block[WIDE] = reference(FREED, 0);
+        knoll_free(&heap, nodes[FREED].block);
+        nodes[FREED].block = NULL;
+        nodes[WIDE].is_reached = true;
+        roots[0][0] = reference(WIDE, 0);
+        expect_what_is_not_reached();
+    }
+}
+
 /* As many blocks in each slab as there can be. */
 static void chains_through_whole_slabs(void **state)
 {
@@ -520,6 +546,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(references_to_nothing),
     cmocka_unit_test(references_behind_the_last_block),
     cmocka_unit_test(pending_blocks_before_others),
+    cmocka_unit_test(references_through_free_blocks),
     cmocka_unit_test(chains_through_whole_slabs),
     cmocka_unit_test(a_leak_right_after_the_tables),
     cmocka_unit_test(words_at_the_end_of_a_root),
