@@ -175,6 +175,33 @@ static void no_more_than_were_taken_have_been_blocks(void **state)
     }
 }
 
+/* Behind a slab's last block there may be room that makes no whole block: what starts there is none. */
+static void no_block_starts_behind_the_last_one(void **state)
+{
+    (void)state;
+    if (!FINDS_MISUSE || IS_BYTE_EXACT)
+        return;
+    for (size_t size = 32; size <= KNOLL_SLAB_MAXIMUM; size += 16) {
+        make_heap(&heap, arena, MIB(1));
+        knoll_set_fault_handler(&heap, record_fault);
+        size_t count = knoll_malloc_batch(&heap, size, 65, blocks);
+        size_t whole = knoll_usable_size(&heap, blocks[0]);
+        assert_int_equal(count, 65);
+        sort_by_address(blocks, count);
+        for (size_t i = 0; i + 1 < count; i++) {
+            unsigned char *behind = (unsigned char *)blocks[i] + whole;
+            if (behind == blocks[i + 1])
+                continue;
+            void *both[] = {blocks[i], behind};
+            last_fault.count = 0;
+            knoll_free_batch(&heap, both, 2);
+            assert_int_equal(last_fault.count, 1);
+            assert_ptr_equal(last_fault.address, behind);
+            assert_int_equal(knoll_check(&heap), 0);
+        }
+    }
+}
+
 /* What a heap has runs out amid one call; what it gave is all there was, and one failure is counted. */
 static void memory_runs_out(void **state)
 {
@@ -200,6 +227,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(fewer_than_wanted),
     cmocka_unit_test(freed_in_any_order),
     cmocka_unit_test(faults_in_a_batch),
+    cmocka_unit_test(no_block_starts_behind_the_last_one),
     cmocka_unit_test(no_more_than_were_taken_have_been_blocks),
     cmocka_unit_test(memory_runs_out),
 };
