@@ -260,7 +260,7 @@ static enum invariant search(const struct knoll_region *region, struct knoll_che
         to_next = within == 0 ? 0 : shape_length(shape_of(shape)) - within;
     }
     if (to_next != 0) {
-        cursor->unit = to_next < region->count - index ? index + to_next : region->count;
+        cursor->unit = index + to_next;
         cursor->left--;
         return HOLDS;
     }

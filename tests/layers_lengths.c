@@ -72,16 +72,17 @@ static void lists_move(void **state)
 }
 
 /* Runs that are longer than half of the longest region are all in the last list, one of each region at most: none is
- * missed behind a shorter one. */
+ * missed behind a shorter one, nor when the lists move to a longer region. */
 static void the_last_list(void **state)
 {
     static struct knoll_heap heap;
     static const uint32_t lengths[] = {90, 80, 70};
     uint32_t runs[3];
     (void)state;
-    if (KNOLL_REGIONS_MAX < 3)
+    if (KNOLL_REGIONS_MAX < 4)
         return;
-    for (uint32_t alignment = 1; alignment <= 8; alignment *= 8) {
+    for (unsigned round = 0; round < 4; round++) {
+        uint32_t alignment = round % 2 == 0 ? 1 : 8;
         memset(&heap, 0, sizeof heap);
         for (size_t i = 0; i < 3; i++) {
             knoll_pages_add(&heap, knoll_region_make(&heap, arena_at(MIB(1), i * KIB(64)), KIB(60)));
@@ -91,6 +92,10 @@ static void the_last_list(void **state)
         }
         for (size_t i = 0; i < 3; i++)
             knoll_pages_give(&heap, runs[i], lengths[i]);
+        if (round >= 2) {
+            knoll_pages_add(&heap, knoll_region_make(&heap, arena_at(MIB(1), KIB(256)), KIB(512)));
+            assert_int_not_equal(knoll_pages_take(&heap, knoll_pages_longest(&heap), 1), NOWHERE);
+        }
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(knoll_pages_longest(&heap), lengths[i]);
             assert_int_equal(knoll_pages_take(&heap, lengths[i], alignment), runs[i]);
