@@ -120,11 +120,11 @@ void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_repor
  * not suffice: 640 always do. Returns the length of what was written. Allocates nothing. Call: any. */
 size_t knoll_fault_line(const struct knoll_fault_report *report, char *text, size_t size);
 
-/* A block that is free, and which one that is in its slab: what a magazine is made of. */
+/* A block that is free, and which one that is: what a magazine is made of. */
 struct knoll_hint {
-    uint32_t *slab;
     void *block;
-    uint32_t index; /* of the block in the slab */
+    uint32_t number; /* of its slab's first unit */
+    uint32_t index;  /* of the block in the slab */
 };
 
 #if KNOLL_HARDEN >= 2

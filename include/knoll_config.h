@@ -31,12 +31,16 @@
 #error "KNOLL_REGION_BITS must be from 0 to 6"
 #endif
 
-/* KNOLL_MAGAZINE: how many freed blocks of each class are remembered, to be handed out again before others. Default 4.
- * Each costs 24 bytes a class in struct knoll_heap on a 64-bit target, 12 on others, and no memory besides: what is
- * remembered is free all the same. 0 saves the code too; loads that free and allocate in random order take twice as
- * long then. */
+/* KNOLL_MAGAZINE: how many freed blocks of each class are remembered, to be handed out again before others. Default 16,
+ * in compact 4: with 16 a load of mixed sizes needs 0.3 % more memory there. Each costs 16 bytes a class in struct
+ * knoll_heap, 12 on 32 bits, and no memory besides: what is remembered is free all the same; and four instructions
+ * when a slab goes back. 0 saves the code too; loads that free and allocate in random order take twice as long then. */
 #ifndef KNOLL_MAGAZINE
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+#define KNOLL_MAGAZINE 16
+#else
 #define KNOLL_MAGAZINE 4
+#endif
 #endif
 
 #if KNOLL_MAGAZINE < 0 || KNOLL_MAGAZINE > 64

@@ -108,7 +108,7 @@ static bool gather_hints(const struct knoll_heap *heap, const struct slab_place 
     unsigned size_class = slab->shape->size_class;
     for (unsigned i = 0; i < heap->hints[size_class] && i < KNOLL_MAGAZINE; i++) {
         const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + i];
-        if (hint->slab != slab->slab)
+        if (hint->number != slab->number)
             continue;
         if (hint->index >= slab->shape->capacity || (*hinted >> hint->index & 1) != 0 ||
             hint->block != start + (size_t)hint->index * slab->shape->size)

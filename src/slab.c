@@ -58,17 +58,17 @@ static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape,
 }
 
 /* Takes the hints to a slab's blocks out of its class's magazine. */
-static void forget_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
+static void forget_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
 {
 #if KNOLL_MAGAZINE > 0
     struct knoll_hint *magazine = heap->magazine + size_class * KNOLL_MAGAZINE;
     unsigned hints = heap->hints[size_class];
     for (unsigned i = hints; i-- > 0;) /* at most KNOLL_MAGAZINE rounds */
-        if (magazine[i].slab == slab)
+        if (magazine[i].number == number)
             magazine[i] = magazine[--hints];
     heap->hints[size_class] = (uint8_t)hints;
 #else
-    (void)heap, (void)size_class, (void)slab;
+    (void)heap, (void)size_class, (void)number;
 #endif
 }
 
@@ -76,7 +76,7 @@ static __attribute__((noinline)) void give_slab(struct knoll_heap *heap, uint32_
                                                 const struct knoll_shape *shape)
 {
     struct knoll_class_state *state = &heap->size_class[shape->size_class];
-    forget_hints(heap, shape->size_class, slab);
+    forget_hints(heap, shape->size_class, number);
     if (state->current == slab)
         state->current = NULL;
     else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0)
@@ -182,17 +182,5 @@ __attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t
     list_push(heap, &heap->size_class[shape->size_class].partial, slab, number, CELL_SLAB_PREV, GROUP_SHIFT);
     slab[CELL_NOTES] |= SLAB_LISTED;
     if (slab_word(slab) == shape->all_free)
-        knoll_slab_keep(heap, number);
-}
-
-__attribute__((noinline)) void knoll_slab_settle(struct knoll_heap *heap, uint32_t *slab,
-                                                 const struct knoll_shape *shape, uint32_t number, uint32_t index,
-                                                 void *block)
-{
-    struct slab_place place = {slab, shape, number, index};
-    if (!magazine_give(heap, place, block) && (slab[CELL_NOTES] & SLAB_LISTED) == 0 &&
-        slab != heap->size_class[shape->size_class].current)
-        knoll_slab_list(heap, slab, number, shape); /* and keeps it, if it is empty */
-    else if (slab_word(slab) == shape->all_free)
         knoll_slab_keep(heap, number);
 }

@@ -109,8 +109,11 @@ static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_c
 static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, size_t hints)
 {
     const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + hints - 1];
+    const struct knoll_region *region = region_of_number(heap, hint->number);
+    uintptr_t start = (uintptr_t)(hint->number & INDEX_MASK) << KNOLL_UNIT_SHIFT;
+    uint32_t *slab = region_entry_at(region, start);
     heap->hints[size_class] = (uint8_t)(hints - 1);
-    slab_set_word(hint->slab, slab_word(hint->slab) & ~bit(hint->index));
+    slab_set_word(slab, slab_word(slab) & ~bit(hint->index));
     return hint->block;
 }
 
@@ -129,8 +132,8 @@ static inline bool magazine_give(struct knoll_heap *heap, struct slab_place plac
         return false;
     struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + hints];
     heap->hints[size_class] = (uint8_t)(hints + 1);
-    hint->slab = place.slab;
     hint->block = block;
+    hint->number = place.number;
     hint->index = place.index;
     return true;
 }
@@ -170,12 +173,8 @@ static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_clas
  * if memory does not suffice. */
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
-/* What seldom remains to be done after this block was given back: to remember it; or if the magazine is full to list
- * its slab, if that is to be and is not yet; and to keep the slab in hand, if no block of it is held any more. */
-void knoll_slab_settle(struct knoll_heap *heap, uint32_t *slab, const struct knoll_shape *shape, uint32_t number,
-                       uint32_t index, void *block);
-
-/* The same where no magazine is to remember what was given back. */
+/* What seldom remains to be done after blocks were given back: to list their slab, which has not been, and to keep it
+ * in hand if no block of it is held any more; or that alone. */
 void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number, const struct knoll_shape *shape);
 void knoll_slab_keep(struct knoll_heap *heap, uint32_t number);
 
@@ -239,11 +238,20 @@ static inline uint64_t slab_give_bit(struct slab_place place)
     return word;
 }
 
+/* Whether the slab, of which no hint says what was given back, is where its free blocks are looked for. */
+static inline bool slab_is_known(const struct knoll_heap *heap, const struct slab_place *place)
+{
+    return (place->slab[CELL_NOTES] & SLAB_LISTED) != 0 ||
+           place->slab == heap->size_class[place->shape->size_class].current;
+}
+
 static inline void slab_give(struct knoll_heap *heap, struct slab_place place, uint64_t word, void *block)
 {
     heap->free_blocks[place.shape->size_class]++;
-    if (word == place.shape->all_free || !magazine_give(heap, place, block))
-        knoll_slab_settle(heap, place.slab, place.shape, place.number, place.index, block);
+    if (!magazine_give(heap, place, block) && !slab_is_known(heap, &place))
+        knoll_slab_list(heap, place.slab, place.number, place.shape); /* and keeps it, if it is empty */
+    else if (word == place.shape->all_free)
+        knoll_slab_keep(heap, place.number);
 }
 
 /* Gives back so many blocks of the slab at once, which are held, and makes this its word. No magazine remembers them.
@@ -253,7 +261,7 @@ static inline void slab_give_some(struct knoll_heap *heap, struct slab_place pla
     size_t size_class = place.shape->size_class;
     slab_set_word(place.slab, word);
     heap->free_blocks[size_class] += count;
-    if ((place.slab[CELL_NOTES] & SLAB_LISTED) == 0 && place.slab != heap->size_class[size_class].current)
+    if (!slab_is_known(heap, &place))
         knoll_slab_list(heap, place.slab, place.number, place.shape);
     else if (word == place.shape->all_free)
         knoll_slab_keep(heap, place.number);

@@ -59,11 +59,16 @@ static void make_rich_heap(void)
     if (KNOLL_REGIONS_MAX > 1)
         add_memory(&heap, arena + FIRST_SIZE, SECOND_SIZE);
     memset(blocks, 0, sizeof blocks);
+    void *small[140];
+    for (size_t i = 0; i < 140; i++)
+        small[i] = knoll_malloc(&heap, 64);
     for (size_t step = 0; step < 600; step++) {
         void **slot = &blocks[random_below(&random, 64)];
         knoll_free(&heap, *slot);
         *slot = knoll_malloc(&heap, random_below(&random, step % 4 == 0 ? 12000 : 2000));
     }
+    for (size_t i = 0; i < 100; i++) /* more than a magazine remembers, so that slabs are listed */
+        knoll_free(&heap, small[i]);
     void *last_of_its_slab = knoll_malloc(&heap, 64);
     knoll_free(&heap, last_of_its_slab);
     assert_true(largest_block(&heap) > 0);

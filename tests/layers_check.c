@@ -147,7 +147,7 @@ static void flip_magazines(void)
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         for (unsigned j = 0; j < heap.hints[i]; j++) {
             struct knoll_hint *hint = &heap.magazine[i * KNOLL_MAGAZINE + j];
-            expect_all_seen(&hint->slab, sizeof hint->slab);
+            expect_all_seen(&hint->number, sizeof hint->number);
             expect_all_seen(&hint->block, sizeof hint->block);
             expect_all_seen(&hint->index, sizeof hint->index);
         }
@@ -375,7 +375,7 @@ static void magazines(void **state)
     hint->index = 64;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
     *hint = sound;
-    hint->slab = NULL;
+    hint->number = NOWHERE;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
     *hint = sound;
     if (KNOLL_MAGAZINE > 1) {

@@ -343,7 +343,7 @@ static void hints_beyond_the_magazine(void **state)
     knoll_free(&heap, knoll_malloc(&heap, 64));
     assert_non_null(kept);
     for (unsigned i = 1; i < KNOLL_MAGAZINE; i++)
-        heap.magazine[size_class * KNOLL_MAGAZINE + i].slab = NULL;
+        heap.magazine[size_class * KNOLL_MAGAZINE + i].number = NOWHERE;
     heap.hints[size_class] = KNOLL_MAGAZINE + 1;
     expect(FREE_BLOCKS);
     heap.hints[size_class] = 1;
