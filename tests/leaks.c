@@ -330,11 +330,14 @@ static void words_at_the_end_of_a_root(void **state)
     }
 }
 
+static struct knoll_range *all_ranges = ranges;
+static size_t range_count = 2;
+
 static size_t slices_of(size_t budget)
 {
     struct found found = {0, 0, 0};
     size_t slices = 0, before = 0;
-    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    knoll_leaks_begin(&leaks, &heap, marks, all_ranges, range_count, see_leak, &found);
     for (int state = KNOLL_LEAKS_GOING_ON; state == KNOLL_LEAKS_GOING_ON; slices++, before = found.count) {
         state = knoll_leaks_slice(&leaks, budget);
         assert_true(found.count - before <= 1); /* each leak here is a run of its own */
@@ -351,6 +354,17 @@ static void a_slice_takes_its_steps_and_no_more(void **state)
     size_t slices = slices_of(1);
     assert_true(slices > 10 + 2 * 7 + knoll_leaks_bytes(&heap) / (CLASSIC ? 16 : 4) / 2); /* visits, words, units */
     assert_int_equal(slices_of(0), slices);
+    struct found found = {0, 2, 0}; /* and none after the visitor has had enough */
+    knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+    assert_int_equal(found.count, 2);
+    struct knoll_range empty[3] = {ranges[0], ranges[1], {roots, 0}}, *before = all_ranges; /* a step for each root */
+    all_ranges = empty;
+    range_count++;
+    assert_int_equal(slices_of(1), slices + 1);
+    range_count--;
+    all_ranges = before;
     size_t words = 0;
     roots[0][0] = reference(0, 0);
     for (unsigned i = 0; i < 10;
@@ -499,6 +513,45 @@ static void a_change_is_noticed(void **state)
         assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
 }
 
+/* How far a search has come: to its second root, amid the words of a block, with blocks on the stack, or pending. */
+static bool has_come(unsigned far)
+{
+    bool is_amid = leaks.root == range_count && leaks.next != leaks.end;
+    return far == 0 ? leaks.root > 0 : far == 1 ? is_amid : far == 2 ? leaks.stacked > 1 : leaks.pending > 1;
+}
+
+/* Nothing is left of what was found before a change, wherever the search was: neither what is reached is reported, nor
+ * is what was reached before still thought to be. */
+static void a_search_begins_anew(void **state)
+{
+    enum { WIDE = 2 * KNOLL_LEAKS_STACK };
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        struct found found = {0, 0, 0};
+        bool stays = i % 2 == 0;
+        make();
+        add_node(2 * WIDE, WIDE * sizeof(uintptr_t));
+        for (unsigned j = 0; j < WIDE; j++) {
+            add_node(j, 100);
+            add_node(WIDE + j, 100);
+            nodes[j].block[0] = reference(WIDE + j, 0);
+            nodes[2 * WIDE].block[j] = reference(j, 0);
+        }
+        roots[0][0] = reference(2 * WIDE, 0);
+        knoll_leaks_begin(&leaks, &heap, marks, ranges, 2, see_leak, &found);
+        do
+            assert_int_equal(knoll_leaks_slice(&leaks, 1), KNOLL_LEAKS_GOING_ON);
+        while (!has_come(i / 2));
+        if (!stays)
+            memset(roots, 0, sizeof roots);
+        knoll_free(&heap, knoll_malloc(&heap, 100));
+        assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_CHANGED);
+        assert_int_equal(found.count, 0);
+        assert_int_equal(knoll_leaks_slice(&leaks, SIZE_MAX), KNOLL_LEAKS_DONE);
+        assert_int_equal(found.count, stays ? 0 : 2 * WIDE + 1);
+    }
+}
+
 /* One run gets shorter and another longer by as much, both where they are, so that no count but that of resizes tells.
  */
 static void a_resize_is_noticed(void **state)
@@ -555,6 +608,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(whose_leak_it_is),
     cmocka_unit_test(nothing_to_search),
     cmocka_unit_test(a_change_is_noticed),
+    cmocka_unit_test(a_search_begins_anew),
     cmocka_unit_test(a_resize_is_noticed),
     cmocka_unit_test(a_change_inside_a_run),
 };
