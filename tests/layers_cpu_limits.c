@@ -309,6 +309,24 @@ static void what_it_has_itself_serves_when_short(void **state)
     }
 }
 
+/* A block of another class that serves when short is noted to have been asked for with its alignment. */
+static void what_serves_otherwise_has_its_alignment(void **state)
+{
+    enum { ALIGNMENT = 64, LARGER = 256 };
+    (void)state;
+    make(KIB(64));
+    size_t count = 0;
+    while ((blocks[count] = knoll_cpu_malloc(&first, LARGER)) != NULL)
+        count++;
+    while (knoll_cpu_aligned_alloc(&first, ALIGNMENT, ALIGNMENT) != NULL)
+        continue;
+    knoll_cpu_free(&first, blocks[count / 2]);
+    knoll_cpu_drain(&first);
+    void *block = knoll_cpu_aligned_alloc(&second, ALIGNMENT, ALIGNMENT);
+    assert_ptr_equal(block, blocks[count / 2]);
+    assert_int_equal(entry_alignment(find(block).entry), ALIGNMENT);
+}
+
 /* Where there is nothing else, a block that was returned to any processor's slab serves, though it is at work. */
 static void what_waits_for_another_serves_when_short(void **state)
 {
@@ -413,6 +431,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),
     cmocka_unit_test(what_it_has_itself_serves_when_short),
+    cmocka_unit_test(what_serves_otherwise_has_its_alignment),
     cmocka_unit_test(what_waits_for_another_serves_when_short),
     cmocka_unit_test(half_of_the_runs_go_back),
     cmocka_unit_test(kept_runs_are_no_large_blocks),

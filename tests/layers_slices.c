@@ -259,7 +259,67 @@ static void runs_are_checked_while_it_changes(void **state)
         assert_true(CLASSIC); /* where it may have merged with its buddy */
 }
 
+/* Takes steps until the run that starts with this block was the last one to be looked at. */
+static void check_up_to(const void *block)
+{
+    uint32_t index = (uint32_t)(region_offset(heap.region[0], block) >> KNOLL_UNIT_SHIFT);
+    memset(&cursor, 0, sizeof cursor);
+    do
+        assert_int_equal(knoll_check_slice(&heap, &cursor, 1), 0);
+    while (cursor.run != index);
+}
+
+/* The slice stopped behind a free run; that is taken, and the run behind it comes free. They are no two free runs. */
+static void two_runs_change_places(void **state)
+{
+    (void)state;
+    make_and_forget(KIB(256));
+    for (size_t i = 0; i < 20; i++)
+        blocks[i] = knoll_malloc(&heap, KIB(8));
+    for (size_t i = 2; i + 1 < 20; i++) {
+        knoll_free(&heap, blocks[i]);
+        check_up_to(blocks[i]);
+        while (cursor.unit != cursor.run_end)
+            assert_int_equal(knoll_check_slice(&heap, &cursor, 1), 0);
+        assert_ptr_equal(knoll_malloc(&heap, KIB(8)), blocks[i]);
+        knoll_free(&heap, blocks[i + 1]);
+        assert_int_equal(knoll_check_slice(&heap, &cursor, SIZE_MAX), 0);
+        assert_ptr_equal(knoll_malloc(&heap, KIB(8)), blocks[i + 1]);
+    }
+}
+
+/* A slab behind the run in which the slice stopped is looked at in the same pass, though that run has been freed and
+ * taken again by then. */
+static void a_slab_is_found_after_a_change(void **state)
+{
+    struct block slab;
+    unsigned found = 0;
+    (void)state;
+    for (size_t size = 32; size <= 512; size *= 2) {
+        make_and_forget(KIB(256));
+        (void)knoll_malloc(&heap, 1024); /* so that the run is not the first */
+        unsigned char *run = knoll_malloc(&heap, KIB(16));
+        unsigned char *block = knoll_malloc(&heap, size);
+        (void)knoll_malloc(&heap, size);
+        assert_true(knoll_block_find(&heap, block, &slab));
+        if (block != run + KIB(16))
+            continue;
+        found++;
+        knoll_free(&heap, run);
+        check_up_to(run);
+        assert_ptr_equal(knoll_malloc(&heap, KIB(16)), run);
+        slab.place.slab[CELL_NOTES] ^= SLAB_LISTED;
+        assert_int_not_equal(knoll_check_slice(&heap, &cursor, SIZE_MAX), 0);
+        assert_ptr_equal(cursor.where, block);
+        slab.place.slab[CELL_NOTES] ^= SLAB_LISTED;
+        assert_int_equal(knoll_check(&heap), 0);
+    }
+    assert_true(found > 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(two_runs_change_places),
+    cmocka_unit_test(a_slab_is_found_after_a_change),
     cmocka_unit_test(never_a_false_alarm),
     cmocka_unit_test(every_change_is_seen),
     cmocka_unit_test(a_slice_takes_its_steps_and_no_more),
