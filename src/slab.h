@@ -109,9 +109,7 @@ static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_c
 static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, size_t hints)
 {
     const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + hints - 1];
-    const struct knoll_region *region = region_of_number(heap, hint->number);
-    uintptr_t start = (uintptr_t)(hint->number & INDEX_MASK) << KNOLL_UNIT_SHIFT;
-    uint32_t *slab = region_entry_at(region, start);
+    uint32_t *slab = entry_of(heap, hint->number);
     heap->hints[size_class] = (uint8_t)(hints - 1);
     slab_set_word(slab, slab_word(slab) & ~bit(hint->index));
     return hint->block;
