@@ -177,9 +177,6 @@ struct knoll_heap {
 #if KNOLL_MAGAZINE > 0
     struct knoll_hint magazine[KNOLL_CLASS_COUNT * KNOLL_MAGAZINE];
 #endif
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-    uint32_t missing[KNOLL_CLASS_COUNT]; /* blocks that the slabs of a class lack of 64 each */
-#endif
 #if KNOLL_HARDEN >= 2
     uintptr_t secret;          /* which canaries are made of */
     uintptr_t tag;             /* the caller's, for what is allocated and freed from now on */

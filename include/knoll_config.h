@@ -72,8 +72,8 @@
 #error "KNOLL_CPUS must be from 1 to 32767"
 #endif
 
-/* KNOLL_CPU_BYTES: what a processor may have free of each size class, besides what a slab has; but always as much as a
- * slab. Default 64 KiB. What is more goes back to the heap under its lock. */
+/* KNOLL_CPU_BYTES: what a processor may have free of each size class, besides 64 blocks; but always as much as 64
+ * blocks. Default 64 KiB. What is more goes back to the heap under its lock. */
 #ifndef KNOLL_CPU_BYTES
 #define KNOLL_CPU_BYTES 65536
 #endif

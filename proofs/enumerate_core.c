@@ -17,7 +17,7 @@
 
 static void tables_of_shapes(void)
 {
-    for (const struct knoll_shape *shape = knoll_shapes; shape < knoll_shapes + SHAPE_COUNT; shape++) {
+    for (const struct knoll_shape *shape = knoll_shapes; shape < knoll_shapes + KNOLL_CLASS_COUNT; shape++) {
         uint32_t odd = (uint32_t)shape->size >> shape->rotate;
         uint32_t bytes = shape->low + 1;
         uint32_t fitting = bytes / shape->size;
@@ -26,18 +26,17 @@ static void tables_of_shapes(void)
         holds(shape_length(shape) % GROUP_UNITS == 0);
         holds(shape->capacity == (fitting < 64 ? fitting : 64) && shape->capacity >= 1);
         holds(shape->all_free == bits_low(shape->capacity));
-        holds(shape->size_class < KNOLL_CLASS_COUNT && class_size(shape->size_class) == shape->size);
+        holds(&knoll_shapes[shape->size_class] == shape && class_size(shape->size_class) == shape->size);
+        holds(shape_low(shape) == shape->low && class_offset(shape->size_class, 3) == 3 * (size_t)shape->size);
         holds(shape_of((size_t)(shape - knoll_shapes) + SHAPE_SLAB) == shape);
     }
-    for (unsigned size_class = 0; size_class < KNOLL_CLASS_COUNT; size_class++)
-        holds(class_shape(size_class) < SHAPE_COUNT && knoll_shapes[class_shape(size_class)].size_class == size_class);
     theorem("each shape's inverse, length, capacity, word and class agree");
 }
 
 /* Its own division, and not the processor's by the same number, says what the result should be. */
 static void blocks_at_offsets(void)
 {
-    for (const struct knoll_shape *shape = knoll_shapes; shape < knoll_shapes + SHAPE_COUNT; shape++) {
+    for (const struct knoll_shape *shape = knoll_shapes; shape < knoll_shapes + KNOLL_CLASS_COUNT; shape++) {
         uint32_t index = 0, rest = 0;
         for (uint32_t offset = 0; offset <= shape->low; offset++) {
             uint32_t found = shape_block_at(shape, offset);
@@ -152,10 +151,8 @@ static void tables_of_regions(void)
 {
     for (size_t units = KNOLL_PAGE >> KNOLL_UNIT_SHIFT; units <= INDEX_MASK; units += KNOLL_PAGE >> KNOLL_UNIT_SHIFT) {
         size_t taken = knoll_region_table_units(units);
-        size_t entries = knoll_region_entries_at(units), lists = knoll_region_lists_at(units);
-        holds(entries >= sizeof(struct knoll_region) + (CLASSIC ? units : 0) && entries % sizeof(uint32_t) == 0);
-        holds(!CLASSIC || (entries + CELL_WORD * sizeof(uint32_t)) % 8 == 0);
-        holds(lists == entries + units * CELLS_PER_UNIT * sizeof(uint32_t));
+        size_t lists = knoll_region_lists_at(units);
+        holds(lists == ENTRIES_AT + units * CELLS_PER_UNIT * sizeof(uint32_t));
         holds(lists + lists_in_region(units) * sizeof(uint32_t) <= taken * UNIT);
         holds(taken == 1 || taken * 1000 <= units * 16);
     }

@@ -31,7 +31,7 @@ const char *PLAIN(invariant)(int number)
         [FREE_COUNTS] = "the free runs of each order are counted",
         [PARTIAL_LISTS] = "a class's list has the slabs that say so, and links go both ways",
         [FREE_BLOCKS] = "a free block is in the current slab, in a listed one, or in its class's magazine",
-        [CLASS_COUNTS] = "each class's slabs, blocks and free blocks are counted, and its current slab is one of them",
+        [CLASS_COUNTS] = "each class's slabs and free blocks are counted, and its current slab is one of them",
         [LARGE_COUNTS] = "large blocks are counted",
         [BYTES] = "total, used and peak bytes agree with the regions and blocks",
     };
@@ -55,7 +55,6 @@ static enum invariant check_regions(const struct knoll_heap *heap, struct knoll_
             return broken_at(cursor, REGION_TABLE, &heap->region[number]);
         if (region->number != number || region->count <= region->first || region->count > INDEX_MASK ||
             region->count - region->first > heap->total >> KNOLL_UNIT_SHIFT ||
-            region->entries != knoll_region_entries_at(region->count) ||
             region->first != knoll_region_table_units(region->count))
             return broken_at(cursor, REGION_TABLE, region);
         end = (uintptr_t)region + ((uintptr_t)region->count << KNOLL_UNIT_SHIFT);
@@ -198,8 +197,7 @@ static enum invariant check_class(const struct knoll_heap *heap, struct knoll_ch
     const struct knoll_class_state *state = &heap->size_class[size_class];
     const struct knoll_tally *tally = &cursor->tally;
     if (heap->slabs[size_class] != tally->slabs[size_class] ||
-        class_blocks(heap, size_class) != tally->blocks[size_class] ||
-        heap->free_blocks[size_class] != tally->blocks[size_class] - tally->used[size_class] ||
+        heap->free_blocks[size_class] != class_blocks(heap, size_class) - tally->used[size_class] ||
         state->current != tally->current[size_class])
         return broken_at(cursor, CLASS_COUNTS, state);
     if (magazine_hints(heap, size_class) != tally->hints[size_class])

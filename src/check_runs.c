@@ -22,7 +22,7 @@ static const void *address_of_unit(const struct knoll_region *region, uint32_t i
 
 static bool is_shape(size_t shape)
 {
-    return shape >= SHAPE_SLAB && shape < SHAPE_SLAB + SHAPE_COUNT;
+    return shape >= SHAPE_SLAB && shape < SHAPE_SLAB + KNOLL_CLASS_COUNT;
 }
 
 /* ---- Links ---- */
@@ -163,20 +163,18 @@ static enum invariant check_slab(const struct knoll_heap *heap, const struct kno
     if (held == 0 && !is_spare)
         return ONE_EMPTY_SLAB;
     tally->slabs[size_class]++;
-    tally->blocks[size_class] += slab.shape->capacity;
     tally->used[size_class] += bits_count(held);
     return check_free_blocks(heap, &slab, start, tally);
 }
 
-/* Whether a slab's units say its shape, and their cells nothing else: the first of each unit in classic, where no other
- * is looked at, and in compact all but those of the slab's state and shape. */
+/* Whether a slab's groups say its shape, and the cells of its units nothing else, but for those of the slab's state. In
+ * classic a slab is one unit, which says that it is one. */
 static enum invariant check_slab_units(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
     size_t shape = region_shape(region, index);
-    for (uint32_t i = 1; i < length; i++) { /* at most 63 rounds */
+    for (uint32_t i = 1; i < length; i++) { /* at most 7 rounds */
         bool is_word = i < CELL_SLAB_PREV;  /* which starts at cell 1 */
-        bool says = RUN_END_IS_MARKED && (is_word || i % GROUP_UNITS == 0);
-        if (cell_kind(*region_entry(region, index + i)) != RUN_NONE && !says)
+        if (cell_kind(*region_entry(region, index + i)) != RUN_NONE && !is_word && i % GROUP_UNITS != 0)
             return RUNS_TILE;
         if (i % GROUP_UNITS == 0 && region_shape(region, index + i) != shape)
             return SLAB_SHAPES;

@@ -1,7 +1,7 @@
 /* The size classes of the two profiles.
  *
- * classic: the powers of two from 64 to 4096. A slab has 64 blocks, so it takes 1 to 64 units, a power of two; where
- * memory is short it takes less.
+ * classic: the powers of two from 64 to 4096, cut from slabs of one page. Slabs of 64 blocks, so of 1 to 64 pages, held
+ * on to memory that other sizes needed: for a load of mixed sizes 6 % more.
  *
  * compact: sizes that divide a slab of 2048 bytes, or where they do not without a rest that matters, of 4096. A slab is
  * short so that it comes free soon: with slabs twice as long a load of small blocks needs 1.5 % more memory.
@@ -18,15 +18,10 @@
     }
 
 /* class, size, rotation, inverse, units */
-const struct knoll_shape knoll_shapes[SHAPE_COUNT] = {
+const struct knoll_shape knoll_shapes[KNOLL_CLASS_COUNT] = {
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-    SHAPE(0, 64, 6, 1, 1),     SHAPE(1, 128, 7, 1, 1),    SHAPE(1, 128, 7, 1, 2),    SHAPE(2, 256, 8, 1, 1),
-    SHAPE(2, 256, 8, 1, 2),    SHAPE(2, 256, 8, 1, 4),    SHAPE(3, 512, 9, 1, 1),    SHAPE(3, 512, 9, 1, 2),
-    SHAPE(3, 512, 9, 1, 4),    SHAPE(3, 512, 9, 1, 8),    SHAPE(4, 1024, 10, 1, 1),  SHAPE(4, 1024, 10, 1, 2),
-    SHAPE(4, 1024, 10, 1, 4),  SHAPE(4, 1024, 10, 1, 8),  SHAPE(4, 1024, 10, 1, 16), SHAPE(5, 2048, 11, 1, 1),
-    SHAPE(5, 2048, 11, 1, 2),  SHAPE(5, 2048, 11, 1, 4),  SHAPE(5, 2048, 11, 1, 8),  SHAPE(5, 2048, 11, 1, 16),
-    SHAPE(5, 2048, 11, 1, 32), SHAPE(6, 4096, 12, 1, 1),  SHAPE(6, 4096, 12, 1, 2),  SHAPE(6, 4096, 12, 1, 4),
-    SHAPE(6, 4096, 12, 1, 8),  SHAPE(6, 4096, 12, 1, 16), SHAPE(6, 4096, 12, 1, 32), SHAPE(6, 4096, 12, 1, 64),
+    SHAPE(0, 64, 6, 1, 1),    SHAPE(1, 128, 7, 1, 1),   SHAPE(2, 256, 8, 1, 1),   SHAPE(3, 512, 9, 1, 1),
+    SHAPE(4, 1024, 10, 1, 1), SHAPE(5, 2048, 11, 1, 1), SHAPE(6, 4096, 12, 1, 1),
 #else
     SHAPE(0, 32, 5, 0x1u, 4),          SHAPE(1, 48, 4, 0xaaaaaaabu, 4),   SHAPE(2, 64, 6, 0x1u, 4),
     SHAPE(3, 80, 4, 0xcccccccdu, 4),   SHAPE(4, 96, 5, 0xaaaaaaabu, 4),   SHAPE(5, 112, 4, 0xb6db6db7u, 4),

@@ -7,8 +7,7 @@
 
 #include "region.h"
 
-/* What a slab is like. Each class has one shape in compact; in classic one for each length that a slab can have, from
- * one unit to that of 64 blocks. size = odd << rotate. */
+/* What the slabs of a class are like. size = odd << rotate. */
 struct knoll_shape {
     uint64_t all_free; /* the word of a slab of which no block is held */
     uint32_t inverse;  /* of odd, modulo 2^32 */
@@ -19,9 +18,7 @@ struct knoll_shape {
     uint8_t size_class;
 };
 
-#define SHAPE_COUNT (KNOLL_PROFILE == KNOLL_CLASSIC ? 28 : KNOLL_CLASS_COUNT)
-
-extern const struct knoll_shape knoll_shapes[SHAPE_COUNT];
+extern const struct knoll_shape knoll_shapes[KNOLL_CLASS_COUNT];
 
 /* The shape that region_shape says, SHAPE_SLAB included. */
 static inline const struct knoll_shape *shape_of(size_t shape)
@@ -34,10 +31,16 @@ static inline const struct knoll_shape *shape_of(size_t shape)
 /* The index of the block that starts `offset` bytes into a slab of this shape, exact or not at all: where offset is
  * no multiple of the size the result is 2^20 or more. Multiplying by the inverse divides exactly if odd divides it, and
  * gives more than 2^32 / odd - 1 otherwise; the rotation divides by 2^rotate in the same way (Warren, Hacker's Delight,
- * 10-17). */
+ * 10-17). In classic odd is 1. */
 static inline uint32_t shape_block_at(const struct knoll_shape *shape, uint32_t offset)
 {
-    return rotate_right(offset * shape->inverse, shape->rotate);
+    return rotate_right(KNOLL_PROFILE == KNOLL_CLASSIC ? offset : offset * shape->inverse, shape->rotate);
+}
+
+/* The bits of an address that say where in a slab of this shape it is. */
+static inline uint32_t shape_low(const struct knoll_shape *shape)
+{
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? (uint32_t)UNIT - 1 : shape->low;
 }
 
 /* A slab's length in units. */
@@ -47,6 +50,12 @@ static inline uint32_t shape_block_at(const struct knoll_shape *shape, uint32_t 
 static inline uint32_t shape_length(const struct knoll_shape *shape)
 {
     return (shape->low >> KNOLL_UNIT_SHIFT) + 1;
+}
+
+/* How many blocks the slabs of a class have. */
+static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
+{
+    return knoll_shapes[size_class].capacity * heap->slabs[size_class];
 }
 
 /* The smallest class that holds so many granules: looked up, because to count would be slower on many processors. */
@@ -64,26 +73,15 @@ static inline size_t class_for_size(size_t size)
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
-/* The shape of a class's slabs of 2^order units; 64 blocks take 2^size_class. */
-static inline unsigned shape_of_length(unsigned size_class, unsigned order)
-{
-    return size_class * (size_class + 1) / 2 + order;
-}
-
-static inline unsigned class_shape(unsigned size_class)
-{
-    return shape_of_length(size_class, size_class);
-}
-
 static inline size_t class_size(size_t size_class)
 {
     return (size_t)64 << size_class;
 }
 
-/* How many blocks the slabs of a class have. */
-static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
+/* How many bytes after the first block of a slab of this class another one starts. */
+static inline size_t class_offset(size_t size_class, size_t index)
 {
-    return 64 * heap->slabs[size_class] - heap->missing[size_class];
+    return index << (size_class + 6);
 }
 
 /* The smallest class that holds both size and alignment: every class is aligned to its size. */
@@ -95,19 +93,14 @@ static inline unsigned class_for(size_t alignment, size_t size)
 
 #else
 
-static inline unsigned class_shape(unsigned size_class)
-{
-    return size_class;
-}
-
 static inline size_t class_size(size_t size_class)
 {
     return knoll_shapes[size_class].size;
 }
 
-static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
+static inline size_t class_offset(size_t size_class, size_t index)
 {
-    return knoll_shapes[size_class].capacity * heap->slabs[size_class];
+    return index * class_size(size_class);
 }
 
 /* The smallest class that holds the size and all of whose blocks have the alignment. */

@@ -2,12 +2,11 @@
  *
  * Of each class a processor has a current slab, from which it takes blocks; other slabs with free blocks in a list; and
  * slabs without any, which nothing leads to but their blocks. It takes a slab from the list when the current one has no
- * free block, looks at what was returned to it when the list is empty, and only then asks the heap for another. A slab
- * whose blocks are all free goes back to the heap, if it is not the only one in the list and more than half as many
- * blocks are free as may be. When more are than may be, slabs go back until half as many are, those first that were
- * listed longest ago.
+ * free block, looks at what was returned to it when the list is empty, and only then asks the heap for others. When
+ * more blocks are free than may be, slabs go back to the heap until half as many are, those first that were listed
+ * longest ago.
  *
- * What a processor may have free of one class is as much as a slab has, for the current one, and as much again or
+ * What a processor may have free of one class is 64 blocks, which no current slab has more of, and as many again or
  * KNOLL_CPU_BYTES, whichever is more. So without what is in the list never more than half of that is free. And
  * KNOLL_CPU_BATCH blocks may wait that it gave back to nobody's slabs.
  *
@@ -18,45 +17,12 @@
  *   3. `room` and the free blocks of the current slab and of the listed ones are what may be free together.
  *
  * SPDX-License-Identifier: MIT */
-#include "cpu_table.h"
+#include "cpu_lists.h"
 
-/* ---- Lists ---- */
+/* How many free blocks are enough when slabs are taken over from the heap. */
+#define ENOUGH_BLOCKS 32u
 
-static void list_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry, uint32_t group)
-{
-    struct knoll_cpu_class *state = &cpu->size_class[cpu_slab_shape(entry)->size_class];
-    entry->next = state->list;
-    entry->previous = NO_GROUP;
-    if (state->list != NO_GROUP)
-        cpu_entry(cpu->cpus, state->list)->previous = group;
-    else
-        state->oldest = group;
-    state->list = group;
-    state->listed++;
-}
-
-static void unlist_slab(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
-{
-    struct knoll_cpu_class *state = &cpu->size_class[cpu_slab_shape(entry)->size_class];
-    if (entry->next != NO_GROUP)
-        cpu_entry(cpu->cpus, entry->next)->previous = entry->previous;
-    else
-        state->oldest = entry->previous;
-    if (entry->previous != NO_GROUP)
-        cpu_entry(cpu->cpus, entry->previous)->next = entry->next;
-    else
-        state->list = entry->next;
-    state->listed--;
-    entry->previous = NOT_LISTED;
-}
-
-static uint32_t unlist_newest(struct knoll_cpu *cpu, struct knoll_cpu_class *state)
-{
-    uint32_t group = state->list;
-    if (group != NO_GROUP)
-        unlist_slab(cpu, cpu_entry(cpu->cpus, group));
-    return group;
-}
+/* ---- Giving slabs back to the heap ---- */
 
 /* Gives slabs of the list back to the heap, the oldest first, until so many more blocks may be free or none is listed:
  * at most KNOLL_CPU_BATCH in one holding of the lock. */
@@ -73,24 +39,15 @@ static void give_back_listed(struct knoll_cpu *cpu, struct knoll_cpu_class *stat
     }
 }
 
-/* Does what follows when a slab came to have free blocks, or has no other, or more blocks are free than may be. */
+/* Does what follows when a slab came to have free blocks, or more blocks are free than may be. */
 static __attribute__((noinline)) void settle(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry, uint32_t group)
 {
-    const struct knoll_shape *shape = cpu_slab_shape(entry);
-    struct knoll_cpu_class *state = &cpu->size_class[shape->size_class];
-    int32_t half = cpu_most_free(shape->size_class) / 2;
-    if (entry != state->current) {
-        if (entry->previous == NOT_LISTED)
-            list_slab(cpu, entry, group);
-        if (state->listed > 1 && state->room < half && entry_free(entry) == shape->all_free) {
-            unlist_slab(cpu, entry);
-            cpu_lock(cpu->cpus);
-            state->room += (int32_t)knoll_cpu_give_back(cpu->cpus, group);
-            cpu_unlock(cpu->cpus);
-        }
-    }
+    size_t size_class = cpu_slab_shape(entry)->size_class;
+    struct knoll_cpu_class *state = &cpu->size_class[size_class];
+    if (entry != state->current && entry->previous == NOT_LISTED)
+        list_slab(cpu, entry, group);
     if (state->room < 0)
-        give_back_listed(cpu, state, half);
+        give_back_listed(cpu, state, cpu_most_free(size_class) / 2);
 }
 
 /* ---- What others returned ---- */
@@ -182,12 +139,33 @@ static bool make_current(struct knoll_cpu *cpu, struct knoll_cpu_class *state, u
     return true;
 }
 
+/* Takes slabs of this class from the heap, several if each has few free blocks, so that the lock is not wanted for
+ * every few of them: as many slabs as have ENOUGH_BLOCKS, KNOLL_CPU_BATCH at most. Lists all but the first, and returns
+ * that; or NO_GROUP. The lock is held. */
+static uint32_t adopt_some(struct knoll_cpu *cpu, size_t size_class)
+{
+    uint32_t first = NO_GROUP;
+    uint32_t blocks = 0;
+    for (uint32_t i = 0; i < KNOLL_CPU_BATCH && blocks < ENOUGH_BLOCKS; i++) {
+        uint32_t group;
+        uint32_t count = knoll_cpu_adopt(cpu->cpus, cpu->number, size_class, &group);
+        if (count == 0)
+            break;
+        if (first == NO_GROUP)
+            first = group;
+        else
+            list_slab(cpu, cpu_entry(cpu->cpus, group), group);
+        cpu->size_class[size_class].room -= (int32_t)count;
+        blocks += count;
+    }
+    return first;
+}
+
 /* Makes a slab with free blocks the current one of this class, which has none; false if memory does not suffice. */
 static bool refill(struct knoll_cpu *cpu, size_t size_class)
 {
     struct knoll_cpus *cpus = cpu->cpus;
     struct knoll_cpu_class *state = &cpu->size_class[size_class];
-    uint32_t group = NO_GROUP;
     if (make_current(cpu, state, unlist_newest(cpu, state)))
         return true;
     collect(cpu, KNOLL_CPU_BATCH);
@@ -195,7 +173,7 @@ static bool refill(struct knoll_cpu *cpu, size_t size_class)
         return true;
     cpu_lock(cpus);
     (void)knoll_cpu_collect_common(cpus);
-    state->room -= (int32_t)knoll_cpu_adopt(cpus, cpu->number, size_class, &group);
+    uint32_t group = adopt_some(cpu, size_class);
     cpu_unlock(cpus);
     return make_current(cpu, state, group);
 }
@@ -313,8 +291,7 @@ static inline bool give_here(struct knoll_cpu *cpu, const struct cpu_place *plac
     if (((before | entry_returned(place->entry)) & mask) != 0)
         return false;
     entry_set_free(place->entry, before | mask);
-    if (--cpu->size_class[place->shape->size_class].room < 0 || before == 0 ||
-        (before | mask) == place->shape->all_free)
+    if (--cpu->size_class[place->shape->size_class].room < 0 || before == 0)
         settle(cpu, place->entry, place->group);
     return true;
 }

@@ -3,7 +3,8 @@
  * There is one lock, and nothing is called while it is held but the core. So there is no lock order to keep, but that
  * of a caller: whoever holds a lock that the lock hook takes, or is inside it, must not call an owner's function.
  * While it is held one of these is done: a run or slab is taken or given back, O(1) or O(log n) as the page layer does;
- * a slab's groups are written, at most 64; and KNOLL_CPU_BATCH groups of each of two queues are looked at.
+ * a slab's groups are written, two at most; and KNOLL_CPU_BATCH groups of each of two queues are looked at. A processor
+ * that takes slabs over does that up to KNOLL_CPU_BATCH times.
  *
  * To the heap a slab that a processor owns has no free block: the processor took all there were at once. So the heap's
  * own invariants hold at all times, and its counts of blocks include what processors have free.
@@ -75,7 +76,7 @@ static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t numbe
     size_t shape = region_shape(region, number & INDEX_MASK);
     struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
     uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
-    for (uint32_t i = 0; i < groups; i++) /* at most 64 rounds */
+    for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
         __atomic_store_n(&entry[i].shape, (uint8_t)shape, __ATOMIC_RELAXED);
     return entry;
 }

@@ -67,7 +67,7 @@ static bool slab_agrees(const struct knoll_cpus *cpus, const struct knoll_region
     const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     size_t shape = region_shape(region, index);
     uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
-    for (uint32_t i = 0; i < groups; i++) /* at most 64 rounds */
+    for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
         if (entry_shape(&entry[i]) != shape)
             return false;
     uint64_t word = slab_word(region_entry(region, index));

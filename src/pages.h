@@ -20,10 +20,6 @@ size_t knoll_pages_round(size_t units, size_t alignment);
 /* Takes a run of `length` units, which knoll_pages_round returned for this alignment. NOWHERE if there is none. */
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
 
-/* Takes a run of *length units for a slab: aligned to its length, a power of two. In classic a shorter one, as long as
- * there is, rather than none; *length says so. NOWHERE if there is none. */
-uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length);
-
 /* In compact, the lists that may have room for an aligned run and are looked at: to look at all saves no memory. */
 #define ALIGNED_TRIALS 2u
 

@@ -111,28 +111,12 @@ static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order
     return number;
 }
 
-static uint32_t take_fitting(struct knoll_heap *heap, unsigned order)
-{
-    uint32_t fitting = order > ORDER_MAX ? 0 : heap->lists_filled >> order << order;
-    return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest32(fitting), order);
-}
-
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
-    return must_fail(heap) ? NOWHERE : take_fitting(heap, bits_highest32(length));
-}
-
-uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
-{
-    if (must_fail(heap))
-        return NOWHERE; /* not covered: tests/failing.c refuses, in a core of its own */
-    uint32_t number = take_fitting(heap, bits_highest32(*length));
-    if (number != NOWHERE || heap->lists_filled == 0)
-        return number;
-    unsigned order = bits_highest32(heap->lists_filled);
-    *length = 1u << order;
-    return take_from(heap, order, order);
+    unsigned order = bits_highest32(length);
+    uint32_t fitting = must_fail(heap) || order > ORDER_MAX ? 0 : heap->lists_filled >> order << order;
+    return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest32(fitting), order);
 }
 
 void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)

@@ -217,12 +217,6 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     return list == NO_LIST ? take_rare(heap, length, 1) : cut_somewhere(heap, heap->list[list], 0, length, 1);
 }
 
-// NOLINTNEXTLINE(readability-non-const-parameter): the other page layer writes to *length
-uint32_t knoll_pages_take_most(struct knoll_heap *heap, uint32_t *length)
-{
-    return knoll_pages_take(heap, *length, *length);
-}
-
 /* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */
 static uint32_t ending_length(const struct knoll_region *region, uint32_t index)
 {

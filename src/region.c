@@ -7,7 +7,7 @@
 #include "region.h"
 
 _Static_assert(KNOLL_PAGE % (1 << KNOLL_UNIT_SHIFT) == 0, "a page must be whole units");
-_Static_assert(sizeof(struct knoll_region) <= 16, "the bound on tables depends on it");
+_Static_assert(sizeof(struct knoll_region) <= ENTRIES_AT, "the header must have room");
 
 /*@ logic struct knoll_region *region_at{L}(struct knoll_heap *heap, integer i) =
         heap->region[heap->by_address[i]];
@@ -23,14 +23,9 @@ _Static_assert(sizeof(struct knoll_region) <= 16, "the bound on tables depends o
         (\forall integer i, j; 0 <= i < j < heap->region_count ==>
             region_end_at(heap, i) <= (uintptr_t)region_at(heap, j)); */
 
-size_t knoll_region_entries_at(size_t units)
-{
-    return sizeof(struct knoll_region) + (KNOLL_PROFILE == KNOLL_CLASSIC ? ((units + 7) & ~(size_t)7) + 4 : 0);
-}
-
 size_t knoll_region_lists_at(size_t units)
 {
-    return knoll_region_entries_at(units) + units * CELLS_PER_UNIT * sizeof(uint32_t);
+    return ENTRIES_AT + units * CELLS_PER_UNIT * sizeof(uint32_t);
 }
 
 size_t knoll_region_table_units(size_t units)
@@ -94,7 +89,6 @@ struct knoll_region *knoll_region_make(struct knoll_heap *heap, void *start, siz
     region->count = units;
     region->first = (uint32_t)taken;
     region->number = number;
-    region->entries = (uint32_t)knoll_region_entries_at(units);
 
     uint32_t place = number;
     /* not covered: the second holds always; it tells the compiler the bound, which is KNOLL_REGIONS_MAX - 1 rounds */

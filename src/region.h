@@ -2,10 +2,11 @@
  *
  * A region is one span of memory given to the heap. It is cut into units; its tables lie in its first ones:
  *
- *     region                                                                     tables' end
- *     | header | shape of each unit | entry of unit 0 | entry 1 ... | lists | slack | unit `first` |  ...
- *     |--------|--------------------|-----------------|-------------|-------|-------|--------------|-----
- *       16 B     classic only: 1 B    CELLS_PER_UNIT cells each   compact only         handed out from here
+ *     region                                            tables' end
+ *     | header | entry of unit 0 | entry 1 ... | lists | slack | unit `first` |  ...
+ *     |--------|-----------------|-------------|-------|-------|--------------|-----
+ *       12 B,    CELLS_PER_UNIT cells each   compact only         handed out from here
+ *       of 16 in compact
  *
  * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, six in classic. A cell says
  * something only at the edges of a run, and a run that is longer than a cell or two uses its next cells, whichever
@@ -16,7 +17,7 @@
  *       2 cells FREE  | 2     | next    END  | 2 | prev
  *       1 cell  FREE  | 1
  *     LARGE     LARGE | flags           length
- *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (classic: notes in cell 4)
+ *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (classic: notes in cell 4, shape in 5)
  *
  * so that taking or giving back a run touches a constant number of cells, however long it is. What stands before the
  * first bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means
@@ -25,7 +26,7 @@
  *
  * A slab is aligned to its length, and each group of its units (four in compact, one in classic) says its shape: so
  * from any address in it its start is known at once. Compact has the shape in the group's first cell, where each group
- * of a slab is SLAB; classic, whose slabs can be 64 units long, has bytes for them, side by side.
+ * of a slab is SLAB; classic, whose slabs are one unit long, in the last, which is 0 in all other units.
  *
  * A unit number names a unit of any region: the region's number, then the unit's index. Index 0 is in the tables, so
  * the number 0 means none; for the same reason a heap of zero bytes is a heap without memory.
@@ -45,9 +46,11 @@
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 #define NOWHERE     0u /* the unit number of no unit */
 
-/* Of classic's six the last is not used: with it, and from entries that start four bytes after a multiple of eight, the
- * word of each slab lies at a multiple of eight, and so never in two cache lines. In compact it never does anyway. */
 #define CELLS_PER_UNIT (KNOLL_PROFILE == KNOLL_CLASSIC ? 6u : 1u)
+
+/* Where unit 0's entry starts, in bytes: in classic such that the word of each slab lies at a multiple of eight, and in
+ * compact such that each slab's entry lies at a multiple of KNOLL_DISTANCE_UNIT. So no word lies in two cache lines. */
+#define ENTRIES_AT (KNOLL_PROFILE == KNOLL_CLASSIC ? 12u : 16u)
 
 /* A group of units: what a slab starts at a multiple of. A slab's links leave its low bits out. */
 #define GROUP_SHIFT (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 2u)
@@ -58,6 +61,8 @@
 
 enum cell { CELL_NEXT = 0, CELL_FREE_PREV = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
 enum slab_cell { CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_NOTES = KNOLL_PROFILE == KNOLL_CLASSIC ? 4 : 3 };
+
+#define CELL_SHAPE 5 /* in classic */
 
 enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE };
 
@@ -76,10 +81,9 @@ enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END
 #define NOTES_SHIFT 25
 
 struct knoll_region {
-    uint32_t count;   /* units, those of the tables included; indices are less */
-    uint32_t first;   /* the first unit that is handed out */
-    uint32_t number;  /* the region's */
-    uint32_t entries; /* where unit 0's entry is, in bytes from here */
+    uint32_t count;  /* units, those of the tables included; indices are less */
+    uint32_t first;  /* the first unit that is handed out */
+    uint32_t number; /* the region's */
 };
 
 /* What a cell says, for the contracts; classic's numbers are of two bits more. */
@@ -113,17 +117,14 @@ static inline unsigned char *region_base(const struct knoll_region *region)
 
 static inline uint32_t *region_entry(const struct knoll_region *region, uint32_t index)
 {
-    size_t entries = KNOLL_PROFILE == KNOLL_CLASSIC ? region->entries : sizeof *region;
-    return (uint32_t *)((uintptr_t)region + entries) + (size_t)index * CELLS_PER_UNIT;
+    return (uint32_t *)((uintptr_t)region + ENTRIES_AT) + (size_t)index * CELLS_PER_UNIT;
 }
 
-/* The entry of the unit that starts at this offset. Of the offset's low bits, which are 0, as many stay as the entry's
- * size has, so that one shift does. */
+/* In compact, the entry of the unit that starts at this offset. Of the offset's low bits, which are 0, as many stay as
+ * the entry's size has, so that one shift does. */
 static inline uint32_t *region_entry_at(const struct knoll_region *region, uintptr_t offset)
 {
-    enum { BYTES = CELLS_PER_UNIT * sizeof(uint32_t), LOW_BITS = KNOLL_PROFILE == KNOLL_CLASSIC ? 3 : 2 };
-    uintptr_t within = (offset >> (KNOLL_UNIT_SHIFT - LOW_BITS)) * (BYTES >> LOW_BITS);
-    return (uint32_t *)((uintptr_t)region_entry(region, 0) + within);
+    return (uint32_t *)((uintptr_t)region_entry(region, 0) + (offset >> (KNOLL_UNIT_SHIFT - 2)));
 }
 
 static inline uint32_t region_unit_number(const struct knoll_region *region, uint32_t index)
@@ -142,7 +143,7 @@ static inline uint32_t *entry_of(const struct knoll_heap *heap, uint32_t number)
 static inline size_t region_shape(const struct knoll_region *region, uint32_t index)
 {
     if (KNOLL_PROFILE == KNOLL_CLASSIC)
-        return ((const uint8_t *)(region + 1))[index];
+        return region_entry(region, index)[CELL_SHAPE];
     return *region_entry(region, index & ~(GROUP_UNITS - 1)) >> SHAPE_SHIFT;
 }
 
@@ -236,9 +237,8 @@ static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const ui
         *head = next;
 }
 
-/* What the tables of a region of so many units need: the bytes before unit 0's entry and before what follows the
- * entries, in compact the room for lists; and how many units all of it. */
-size_t knoll_region_entries_at(size_t units);
+/* What the tables of a region of so many units need: the bytes before what follows the entries, in compact the room for
+ * lists; and how many units all of it. */
 size_t knoll_region_lists_at(size_t units);
 size_t knoll_region_table_units(size_t units);
 

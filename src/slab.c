@@ -20,41 +20,22 @@
 
 _Static_assert(KNOLL_CLASS_COUNT <= 32, "a shape has five bits in a cell");
 
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-
 /* Makes this run a slab, of the shape less SHAPE_SLAB, or if it is 0 units of no kind. */
 static void set_shape(struct knoll_region *region, uint32_t index, uint32_t length, size_t shape)
 {
-    __builtin_memset((uint8_t *)(region + 1) + index, (int)shape, length);
-    *region_entry(region, index) = (uint32_t)(shape & SHAPE_SLAB) << SHAPE_SHIFT;
+    for (uint32_t i = 0; i < length; i += GROUP_UNITS) { /* at most 2 rounds */
+        uint32_t *entry = region_entry(region, index + i);
+        if (KNOLL_PROFILE == KNOLL_CLASSIC)
+            entry[CELL_SHAPE] = (uint32_t)shape;
+        *entry = (uint32_t)(KNOLL_PROFILE == KNOLL_CLASSIC ? shape & SHAPE_SLAB : shape) << SHAPE_SHIFT;
+    }
 }
-
-static void count_missing(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
-{
-    heap->missing[shape->size_class] += slabs * (64u - shape->capacity);
-}
-
-#else
-
-static void set_shape(struct knoll_region *region, uint32_t index, uint32_t length, size_t shape)
-{
-    for (uint32_t i = 0; i < length; i += GROUP_UNITS) /* at most 2 rounds */
-        *region_entry(region, index + i) = (uint32_t)shape << SHAPE_SHIFT;
-}
-
-static void count_missing(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
-{
-    (void)heap, (void)shape, (void)slabs; /* all slabs of a class are alike */
-}
-
-#endif
 
 /* Counts one slab more, or with -1 less, of which all blocks are free. */
 static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
 {
     heap->slabs[shape->size_class] += slabs;
     heap->free_blocks[shape->size_class] += slabs * shape->capacity;
-    count_missing(heap, shape, slabs);
 }
 
 /* Takes the hints to a slab's blocks out of its class's magazine. */
@@ -125,22 +106,16 @@ bool knoll_slab_give_spare(struct knoll_heap *heap)
 /* Makes a slab; its number, or NOWHERE. */
 static uint32_t grow(struct knoll_heap *heap, size_t size_class)
 {
-    unsigned shape_number = class_shape((unsigned)size_class);
-    uint32_t length = shape_length(&knoll_shapes[shape_number]);
-    uint32_t number = knoll_pages_take_most(heap, &length);
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    uint32_t length = shape_length(shape);
+    uint32_t number = knoll_pages_take(heap, length, length);
     if (number == NOWHERE && knoll_slab_give_spare(heap))
-        number = knoll_pages_take_most(heap, &length);
+        number = knoll_pages_take(heap, length, length);
     if (number == NOWHERE)
         return NOWHERE;
-
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-    shape_number = shape_of_length((unsigned)size_class, bits_highest32(length));
-#endif
-    const struct knoll_shape *shape = &knoll_shapes[shape_number];
     uint32_t *slab = entry_of(heap, number);
-    set_shape(region_of_number(heap, number), number & INDEX_MASK, length, SHAPE_SLAB + shape_number);
-    slab[CELL_SLAB_PREV] = 0;
-    slab[CELL_NOTES] = 0; /* in compact the same cell */
+    set_shape(region_of_number(heap, number), number & INDEX_MASK, length, SHAPE_SLAB + size_class);
+    slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_PREV */
     slab_set_word(slab, shape->all_free);
     count_slab(heap, shape, 1);
     return number;

@@ -54,14 +54,16 @@ static inline bool slab_find_in(const struct knoll_region *region, uint32_t regi
                                 struct slab_place *place)
 {
     uintptr_t offset = region_offset(region, address);
-    size_t shape = region_shape(region, (uint32_t)(offset >> KNOLL_UNIT_SHIFT));
+    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+    size_t shape = region_shape(region, unit);
     if (shape < SHAPE_SLAB)
         return false;
     place->shape = shape_of(shape);
-    uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
+    uint32_t within = (uint32_t)(uintptr_t)address & shape_low(place->shape);
     uintptr_t start = offset - within;
-    place->slab = region_entry_at(region, start);
-    place->number = region_number << INDEX_BITS | (uint32_t)(start >> KNOLL_UNIT_SHIFT);
+    uint32_t first = KNOLL_PROFILE == KNOLL_CLASSIC ? unit : (uint32_t)(start >> KNOLL_UNIT_SHIFT);
+    place->slab = KNOLL_PROFILE == KNOLL_CLASSIC ? region_entry(region, unit) : region_entry_at(region, start);
+    place->number = region_number << INDEX_BITS | first;
     place->index = shape_block_at(place->shape, within);
     return true;
 }
@@ -194,7 +196,7 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
     if (index >= heap->touched[size_class])
         heap->touched[size_class] = (uint8_t)(index + 1);
     heap->free_blocks[size_class]--;
-    return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + index * class_size(size_class);
+    return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + class_offset(size_class, index);
 }
 
 /* Takes a block of this class, growing it by a slab if need be; NULL if memory does not suffice. */

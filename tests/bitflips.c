@@ -260,10 +260,11 @@ static void set_uses(void)
     unsigned char *lists = base + knoll_region_lists_at(region->count);
     memset(use_of, SLACK, sizeof use_of);
     set_use(region, sizeof *region, HEADER);
-    if (CLASSIC)
-        set_use(region + 1, region->count, SHAPE);
-    for (uint32_t i = 0; i < region->count; i++)
+    for (uint32_t i = 0; i < region->count; i++) {
         set_use(region_entry(region, i), 4, INSIDE);
+        if (CLASSIC)
+            set_use(&region_entry(region, i)[CELL_SHAPE], 4, SHAPE);
+    }
     set_use(lists, lists_in_region(region->count) * 4, LISTS);
     uint32_t length;
     for (uint32_t index = region->first; index < region->count; index += length) {

@@ -60,8 +60,9 @@ static void test_a_free_from_elsewhere_takes_no_lock_and_comes_back_to_its_owner
         assert_int_equal(locks, before);
         check_all();
         knoll_cpu_collect(&processor[1]);
-        assert_true(knoll_cpu_malloc(&processor[1], size) == first);
-        assert_true(knoll_cpu_malloc(&processor[1], size) == second);
+        void *again = knoll_cpu_malloc(&processor[1], size);
+        assert_true(again == first || again == second); /* of which either may be a slab's only block */
+        assert_true(knoll_cpu_malloc(&processor[1], size) == (again == first ? second : first));
         check_all();
     }
 }

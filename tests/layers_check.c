@@ -123,8 +123,8 @@ static void flip_region(struct knoll_region *region)
 {
     uint32_t length;
     expect_all_seen(region, sizeof *region);
-    if (CLASSIC)
-        expect_all_seen(region + 1, region->count); /* the shapes */
+    for (uint32_t index = 0; CLASSIC && index < region->count; index++)
+        expect_all_seen(&region_entry(region, index)[CELL_SHAPE], sizeof(uint32_t));
     for (uint32_t index = 0; index < region->first; index++)
         expect_seen(region_entry(region, index), KIND_BITS);
     for (uint32_t index = region->first; index < region->count; index += length) {
@@ -339,15 +339,16 @@ static void shapes(void **state)
     size_t largest = class_size(KNOLL_CLASS_COUNT - 1);
     struct slab_place place = find_slab(knoll_malloc(&heap, largest));
     uint32_t index = place.number & INDEX_MASK;
-    uint8_t *bytes = (uint8_t *)(heap.region[0] + 1);
     uint32_t *entry = region_entry(heap.region[0], index);
     if (CLASSIC) {
-        bytes[index + 1] = 0; /* a unit of a slab without its shape */
+        uint32_t *tables = region_entry(heap.region[0], 0);
+        uint32_t shape = entry[CELL_SHAPE];
+        entry[CELL_SHAPE] = 0; /* a slab without its shape */
         assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
-        bytes[index + 1] = bytes[index];
-        bytes[0] = bytes[index]; /* tables that say they are in a slab */
+        entry[CELL_SHAPE] = shape;
+        tables[CELL_SHAPE] = shape; /* tables that say they are in a slab */
         assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
-        bytes[0] = 0;
+        tables[CELL_SHAPE] = 0;
     } else {
         *entry |= 31u << SHAPE_SHIFT; /* no shape */
         assert_int_equal(knoll_check(&heap), SLAB_SHAPES);

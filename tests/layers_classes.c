@@ -19,7 +19,7 @@ static size_t slab_bytes(const struct knoll_shape *shape)
 static void the_shapes(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < SHAPE_COUNT; i++) {
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_shape *shape = &knoll_shapes[i];
         uint32_t odd = (uint32_t)shape->size >> shape->rotate;
         assert_int_equal(odd % 2, 1);
@@ -49,47 +49,28 @@ static void the_classes(void **state)
     size_t previous = 0;
     (void)state;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_shape *shape = &knoll_shapes[class_shape(i)];
+        const struct knoll_shape *shape = &knoll_shapes[i];
         assert_int_equal(shape->size_class, i);
         assert_int_equal(shape->size, class_size(i));
         assert_true(class_size(i) > previous);
         assert_int_equal(class_size(i) % 16, 0);
-        assert_true(CLASSIC ? shape->capacity == 64 : shape_length(shape) == 4 || shape_length(shape) == 8);
+        assert_true(CLASSIC ? shape_length(shape) == 1 : shape_length(shape) == 4 || shape_length(shape) == 8);
+        assert_int_equal(shape_low(shape), shape->low);
+        for (size_t block = 0; block < 64; block++)
+            assert_int_equal(class_offset(i, block), block * shape->size);
         previous = class_size(i);
     }
     assert_int_equal(previous, KNOLL_SLAB_MAXIMUM);
 }
 
-/* Each shape is one of just one class and length; in compact each class has one. */
-static void every_shape_has_its_class(void **state)
-{
-    unsigned shapes = 0;
-    (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        for (unsigned order = 0; order <= (CLASSIC ? i : 0); order++) {
-            const struct knoll_shape *shape = &knoll_shapes[shapes];
-            assert_int_equal(shape->size_class, i);
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-            assert_int_equal(shape_of_length(i, order), shapes);
-            assert_int_equal(shape->size, class_size(i));
-            assert_int_equal(shape_length(shape), 1u << order);
-            assert_int_equal(shape->capacity, 64 >> (i - order));
-#endif
-            shapes++;
-        }
-        assert_int_equal(class_shape(i), shapes - 1); /* the longest */
-    }
-    assert_int_equal(shapes, SHAPE_COUNT);
-}
-
-/* What a unit's entry, or its byte, says for a slab is more than for any other kind, and has room for all shapes. */
+/* What a unit's entry says for a slab is more than for any other kind, and has room for all shapes. */
 static void shapes_as_units_say_them(void **state)
 {
     (void)state;
     assert_int_equal(SHAPE_SLAB, cell_of(RUN_SLAB, NOWHERE) >> SHAPE_SHIFT);
     assert_true((cell_of(RUN_LARGE, NOWHERE) | (cell_of(RUN_FREE, NOWHERE) - 1)) >> SHAPE_SHIFT < SHAPE_SLAB);
-    assert_true(SHAPE_SLAB + SHAPE_COUNT <= (CLASSIC ? 256 : (size_t)1 << (32 - SHAPE_SHIFT)));
-    for (unsigned i = 0; i < SHAPE_COUNT; i++)
+    assert_true(SHAPE_SLAB + KNOLL_CLASS_COUNT <= (size_t)1 << (32 - SHAPE_SHIFT));
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
         assert_ptr_equal(shape_of(SHAPE_SLAB + i), &knoll_shapes[i]);
 }
 
@@ -112,8 +93,7 @@ static void the_steps(void **state)
 static unsigned naive_class(size_t alignment, size_t size)
 {
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
-        if (class_size(i) >= size && class_size(i) % alignment == 0 &&
-            slab_bytes(&knoll_shapes[class_shape(i)]) % alignment == 0)
+        if (class_size(i) >= size && class_size(i) % alignment == 0 && slab_bytes(&knoll_shapes[i]) % alignment == 0)
             return i;
     return CLASS_LARGE;
 }
@@ -147,7 +127,7 @@ static void the_class_for_a_size(void **state)
 static void the_block_at_an_offset(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < SHAPE_COUNT; i++) {
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_shape *shape = &knoll_shapes[i];
         uint32_t block = 0, into = 0;
         /* Further than the slab reaches: a block that would start behind it must be known by its index. */
@@ -164,19 +144,16 @@ static void the_block_at_an_offset(void **state)
     }
 }
 
-/* Slabs are counted one by one, and in classic what they lack of 64 blocks: from that follow the blocks. */
+/* Slabs are counted one by one: from that follow the blocks. */
 static void the_blocks_of_a_class(void **state)
 {
     static struct knoll_heap heap;
     (void)state;
     memset(&heap, 0, sizeof heap);
-    for (unsigned i = 0; i < SHAPE_COUNT; i++) {
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_shape *shape = &knoll_shapes[i];
         uint32_t before = class_blocks(&heap, shape->size_class), slabs = 3 + i;
         heap.slabs[shape->size_class] += slabs;
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-        heap.missing[shape->size_class] += slabs * (64u - shape->capacity);
-#endif
         assert_int_equal(class_blocks(&heap, shape->size_class), before + slabs * shape->capacity);
     }
 }
@@ -184,7 +161,6 @@ static void the_blocks_of_a_class(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_shapes),
     cmocka_unit_test(the_classes),
-    cmocka_unit_test(every_shape_has_its_class),
     cmocka_unit_test(shapes_as_units_say_them),
     cmocka_unit_test(the_steps),
     cmocka_unit_test(the_class_for_a_request),

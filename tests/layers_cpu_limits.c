@@ -33,22 +33,30 @@ static void no_more_is_free_than_may_be(void **state)
     }
 }
 
-/* Above half of the bound one slab that is all free stays, and a second one goes back. */
-static void one_free_slab_stays(void **state)
+/* With one block more than the bound those slabs go back that were listed first, until half of it is left. */
+static void half_goes_back_above_the_bound(void **state)
 {
     enum { SIZE = 1024 };
     (void)state;
-    if (!CLASSIC || cpu_most_free(class_for(1, SIZE)) != 2 * 64)
-        return; /* other slabs have too few blocks for that, or too many may be free */
     make(MIB(1));
     const struct knoll_cpu_class *state_of_class = &first.size_class[class_for(1, SIZE)];
+    int32_t most = cpu_most_free(class_for(1, SIZE));
+    int32_t capacity = (int32_t)knoll_shapes[class_for(1, SIZE)].capacity;
+    assert_int_equal(most, 2 * 64);
     for (size_t i = 0; i < 3 * 64; i++)
         blocks[i] = knoll_cpu_malloc(&first, SIZE);
-    for (size_t i = 0; i < 2 * 64; i++) {
+    for (int32_t i = 0; i < most; i++) {
+        assert_int_equal(state_of_class->room, most - i);
         knoll_cpu_free(&first, blocks[i]);
-        assert_int_equal(state_of_class->listed, i < 64 || i == 2 * 64 - 1 ? 1 : 2);
+        assert_int_equal(state_of_class->listed, i / capacity + 1);
     }
-    assert_int_equal(state_of_class->room, 64);
+    size_t used = knoll_used_bytes(&cpus.heap);
+    knoll_cpu_free(&first, blocks[most]);
+    int32_t went = (most / 2 + capacity) / capacity * capacity;
+    assert_int_equal(state_of_class->room, went - 1);
+    assert_int_equal(used - knoll_used_bytes(&cpus.heap), went * SIZE);
+    assert_int_equal(find(blocks[went]).entry->owner, 1);
+    assert_int_equal(knoll_cpu_check(&first), 0);
 }
 
 /* Every KNOLL_CPU_BATCH blocks of nobody's slabs are looked for, and no sooner. */
@@ -156,7 +164,8 @@ static void what_was_returned_serves_first(void **state)
     make_counting();
     size_t count = 0;
     blocks[count++] = knoll_cpu_malloc(&first, 100);
-    while (entry_free(first.size_class[class_for(1, 100)].current) != 0)
+    const struct knoll_cpu_class *state_of_class = &first.size_class[class_for(1, 100)];
+    while (state_of_class->listed != 0 || entry_free(state_of_class->current) != 0)
         blocks[count++] = knoll_cpu_malloc(&first, 100);
     holdings = 0;
     for (size_t i = 0; i < count; i += 3) {
@@ -241,15 +250,13 @@ static size_t holdings_of_drain(size_t slabs)
 {
     make_counting();
     size_t count = 0;
-    uint32_t capacity = 0;
-    while (capacity == 0 || count < (slabs + 1) * capacity) {
+    const struct knoll_cpu_class *state_of_class = &first.size_class[class_for(1, 1000)];
+    uint32_t capacity = knoll_shapes[class_for(1, 1000)].capacity;
+    while (count < (slabs + 1) * capacity || state_of_class->listed != 0)
         blocks[count++] = knoll_cpu_malloc(&first, 1000);
-        if (capacity == 0)
-            capacity = find(blocks[0]).shape->capacity;
-    }
     for (size_t i = 0; i < slabs; i++)
         knoll_cpu_free(&first, blocks[i * capacity]);
-    assert_int_equal(first.size_class[class_for(1, 1000)].listed, slabs);
+    assert_int_equal(state_of_class->listed, slabs);
     holdings = 0;
     knoll_cpu_drain(&first);
     assert_int_equal(knoll_cpus_check(&cpus), 0);
@@ -418,7 +425,7 @@ static void regions_of_any_size(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_than_may_be),
-    cmocka_unit_test(one_free_slab_stays),
+    cmocka_unit_test(half_goes_back_above_the_bound),
     cmocka_unit_test(what_nobody_has_goes_back_now_and_then),
     cmocka_unit_test(all_that_are_off_are_looked_through),
     cmocka_unit_test(a_look_sees_two_queues),

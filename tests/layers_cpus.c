@@ -68,12 +68,13 @@ static void what_alignment_a_slab_has(void **state)
 {
     (void)state;
     make(MIB(1));
-    for (size_t alignment = 16; alignment <= KNOLL_SLAB_MAXIMUM; alignment *= 2) {
-        void *block = knoll_cpu_aligned_alloc(&first, alignment, KNOLL_SLAB_MAXIMUM);
+    const size_t size = KNOLL_SLAB_MAXIMUM / 8; /* so that a slab has a block for each */
+    for (size_t alignment = 16; alignment <= size; alignment *= 2) {
+        void *block = knoll_cpu_aligned_alloc(&first, alignment, size);
         assert_int_equal(entry_alignment(find(block).entry), alignment);
     }
-    struct cpu_place place = find(knoll_cpu_aligned_alloc(&first, 16, KNOLL_SLAB_MAXIMUM));
-    assert_int_equal(entry_alignment(place.entry), KNOLL_SLAB_MAXIMUM);
+    struct cpu_place place = find(knoll_cpu_aligned_alloc(&first, 16, size));
+    assert_int_equal(entry_alignment(place.entry), size);
     make(MIB(1));
     void *block = knoll_cpu_aligned_alloc(&first, KNOLL_SLAB_MAXIMUM, KNOLL_SLAB_MAXIMUM);
     struct knoll_cpu_entry *entry = find(block).entry;
@@ -126,15 +127,15 @@ static void what_is_said_of_runs(void **state)
 /* Makes two slabs listed of the class, besides the current one. */
 static struct knoll_cpu_class *list_two(size_t size)
 {
-    static void *blocks[3 * 64];
+    static void *blocks[6 * 64];
     unsigned count = 0;
     blocks[count++] = knoll_cpu_malloc(&first, size);
     unsigned capacity = find(blocks[0]).shape->capacity;
-    while (count < 2 * capacity + 1)
+    struct knoll_cpu_class *listed = &first.size_class[find(blocks[0]).shape->size_class];
+    while (count < 2 * capacity + 1 || listed->listed != 0) /* several come at once */
         blocks[count++] = knoll_cpu_malloc(&first, size);
     knoll_cpu_free(&first, blocks[0]);
     knoll_cpu_free(&first, blocks[capacity]);
-    struct knoll_cpu_class *listed = &first.size_class[find(blocks[0]).shape->size_class];
     assert_int_equal(listed->listed, 2);
     expect_of_first(0);
     return listed;

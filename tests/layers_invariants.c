@@ -72,7 +72,7 @@ static void regions(void **state)
     expect(0);
     struct knoll_region kept = *region;
     size_t total = heap.total;
-    *region = (struct knoll_region){1, 1, 0, (uint32_t)knoll_region_entries_at(1)}; /* tables, and nothing beside */
+    *region = (struct knoll_region){1, 1, 0}; /* tables, and nothing beside */
     heap.total = 0;
     expect(REGION_TABLE);
     *region = kept;
@@ -252,14 +252,16 @@ static void large_runs_out_of_form(void **state)
     expect(LARGE_FORM);
 }
 
+#if KNOLL_PROFILE == KNOLL_COMPACT
+
 /* A slab that is sound but for where it lies. */
 static void a_slab_out_of_place(void **state)
 {
     (void)state;
     struct knoll_region *region = make(KIB(128));
-    uint32_t first = index_of(knoll_malloc(&heap, KIB(12)));              /* four units, or twenty-four */
-    uint32_t index = CLASSIC ? first + 1 : first + 2 + ((2 - first) & 7); /* four more than a multiple of eight */
-    unsigned shape = CLASSIC ? 2 : 8;                                     /* of two units, or of eight */
+    uint32_t first = index_of(knoll_malloc(&heap, KIB(12))); /* twenty-four units */
+    uint32_t index = first + 2 + ((2 - first) & 7);          /* four more than a multiple of eight */
+    unsigned shape = 8;                                      /* of eight units */
     uint32_t length = shape_length(&knoll_shapes[shape]);
     uint32_t end = first + large_length(region_entry(region, first));
     uint32_t pieces[3][2] = {{first, index - first}, {index, length}, {index + length, end - index - length}};
@@ -267,17 +269,15 @@ static void a_slab_out_of_place(void **state)
         region_entry(region, pieces[i][0])[CELL_NEXT] = cell_of(RUN_LARGE, 0);
         region_entry(region, pieces[i][0])[CELL_LARGE_LENGTH] = pieces[i][1];
     }
-    for (uint32_t i = 0; i < length; i += GROUP_UNITS) {
-        if (CLASSIC)
-            ((uint8_t *)(region + 1))[index + i] = (uint8_t)(SHAPE_SLAB + shape);
-        *region_entry(region, index + i) =
-            CLASSIC ? cell_of(i == 0 ? RUN_SLAB : RUN_NONE, 0) : (uint32_t)(SHAPE_SLAB + shape) << SHAPE_SHIFT;
-    }
+    for (uint32_t i = 0; i < length; i += GROUP_UNITS)
+        *region_entry(region, index + i) = (uint32_t)(SHAPE_SLAB + shape) << SHAPE_SHIFT;
     region_entry(region, index)[CELL_NOTES] = 0;
     slab_set_word(region_entry(region, index), knoll_shapes[shape].all_free >> 1);
     assert_true(((uintptr_t)region + index * UNIT) % (length * UNIT) != 0);
     expect(SLAB_FORM);
 }
+
+#endif
 
 /* Fills a slab of this size; its last block. */
 static void *fill_slab(size_t size)
@@ -358,11 +358,6 @@ static void counts(void **state)
     assert_non_null(knoll_malloc(&heap, 4096));
     assert_non_null(knoll_malloc(&heap, 1000));
     expect(0);
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-    heap.missing[0]++;
-    expect(CLASS_COUNTS);
-    heap.missing[0]--;
-#endif
     struct knoll_heap sound = heap;
     heap.headroom -= heap.peak; /* what is used is right, and more than the most that ever was */
     heap.peak = 0;
@@ -389,7 +384,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lists_that_are_elsewhere),
     cmocka_unit_test(runs_at_the_end),
     cmocka_unit_test(large_runs_out_of_form),
+#if KNOLL_PROFILE == KNOLL_COMPACT
     cmocka_unit_test(a_slab_out_of_place),
+#endif
     cmocka_unit_test(listed_slabs),
     cmocka_unit_test(hints_beyond_the_magazine),
     cmocka_unit_test(counts),

@@ -197,13 +197,13 @@ static void a_slab_that_comes_into_a_list_unseen(void **state)
 static void set_shape(uint32_t number, uint8_t shape)
 {
     if (CLASSIC)
-        ((uint8_t *)(heap.region[0] + 1))[number & INDEX_MASK] = shape;
+        entry_of(&heap, number)[CELL_SHAPE] = shape;
     else
         *entry_of(&heap, number) = (uint32_t)shape << SHAPE_SHIFT;
 }
 
-/* The largest shape that is none. */
-#define NO_SHAPE (CLASSIC ? 255 : 127)
+/* A shape that is none. */
+#define NO_SHAPE 127
 
 static uint32_t run;           /* a large run, behind which lies */
 static struct slab_place slab; /* this slab, and neither has a free neighbour */

@@ -43,7 +43,7 @@ static void lowest_free_block_first(void **state)
 {
     struct random random = random_from(21);
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         set_up(i);
         uint32_t slabs = heap.slabs[i];
         uint32_t free_blocks = heap.free_blocks[i];
@@ -70,7 +70,7 @@ static void what_was_freed_last_comes_first(void **state)
 {
     struct random random = random_from(22);
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         unsigned char *held[128], *remembered[KNOLL_MAGAZINE + 1];
         unsigned count = 0, hints = 0;
         make_wide();
@@ -98,7 +98,7 @@ static void what_was_freed_last_comes_first(void **state)
 static void the_magazine_comes_before_the_list(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         const struct knoll_class_state *counts = &heap.size_class[i];
         set_up(i);
         struct slab_place place = find(blocks[0]);
@@ -149,7 +149,7 @@ static void expect_listed(unsigned size_class, const void *const *expected, unsi
 static void what_was_listed_last_comes_first(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         unsigned capacity = usual(i)->capacity;
         set_up(i);
         unsigned char *first = blocks[capacity - 1];
@@ -181,7 +181,7 @@ static void what_was_listed_last_comes_first(void **state)
 static void a_slab_goes_back_from_the_list(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         for (unsigned victim = 0; victim < 3; victim++) {
             unsigned capacity = usual(i)->capacity;
             unsigned char *slabs[3][64];
@@ -210,9 +210,9 @@ static void a_slab_goes_back_from_the_list(void **state)
 static void hints_go_back_with_their_slab(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         unsigned capacity = usual(i)->capacity;
-        unsigned other = (i + 1) % KNOLL_CLASS_COUNT;
+        unsigned other = (i + 1) % CLASSES_OF_SEVERAL;
         make_wide();
         take_slab(i);
         uint32_t stays = find(take(i)).number;
@@ -239,7 +239,37 @@ static void hints_go_back_with_their_slab(void **state)
     }
 }
 
+/* A slab of one block is empty when that is freed: it is kept in hand, and goes back with its hint for the next one. */
+static void slabs_of_one_block(void **state)
+{
+    (void)state;
+    for (unsigned i = CLASSES_OF_SEVERAL; i < KNOLL_CLASS_COUNT; i++) {
+        make_wide();
+        assert_int_equal(usual(i)->capacity, 1);
+        unsigned char *first = take(i), *second = take(i), *third = take(i);
+        give(first);
+        assert_int_equal(magazine_hints(&heap, i), room > 0);
+        assert_ptr_equal(take(i), first);
+        assert_int_equal(heap.slabs[i], 3);
+        give(second);
+        give(first);
+        assert_int_equal(heap.slabs[i], 2);
+        assert_int_equal(magazine_hints(&heap, i), room > 0);
+        assert_int_equal(knoll_address_fault(&heap, second), KNOLL_FAULT_DOUBLE_FREE);
+        assert_int_equal(knoll_check(&heap), 0);
+        assert_ptr_equal(take(i), first);
+        give(third);
+        assert_int_equal(heap.slabs[i], 2);
+        assert_true(knoll_slab_spare_is_empty(&heap));
+        give_back_the_slab_in_hand();
+        assert_int_equal(heap.slabs[i], 1);
+        assert_int_equal(magazine_hints(&heap, i), 0);
+        assert_int_equal(knoll_check(&heap), 0);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(slabs_of_one_block),
     cmocka_unit_test(lowest_free_block_first),
     cmocka_unit_test(what_was_freed_last_comes_first),
     cmocka_unit_test(the_magazine_comes_before_the_list),

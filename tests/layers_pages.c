@@ -280,25 +280,6 @@ static bool take(uint32_t units, uint32_t alignment)
     return true;
 }
 
-/* A run for a slab, aligned to its length, which in classic is that of the longest free run if none is long enough. */
-static bool take_most(uint32_t wanted)
-{
-    uint32_t length = wanted, longest = 0;
-    for (uint32_t i = 0; i < expected_count; i++)
-        longest = expected[i].length > longest ? expected[i].length : longest;
-    uint32_t number = knoll_pages_take_most(&heap, &length);
-    if (number == NOWHERE) {
-        expect_refusal(CLASSIC ? 1 : wanted, CLASSIC ? 1 : wanted);
-        assert_int_equal(length, wanted);
-        return false;
-    }
-    assert_int_equal(length, CLASSIC && longest < wanted ? longest : wanted);
-    assert_int_equal(unit_in_space(region_of_number(&heap, number), number & INDEX_MASK) % length, 0);
-    expect_good_fit(number, length, length);
-    hold(number, length);
-    return true;
-}
-
 static void resize(uint32_t which, uint32_t units)
 {
     struct run *run = &held[which];
@@ -358,7 +339,8 @@ static void step(struct random *random, uint32_t tendency)
     uint32_t units = 1 + random_below(random, 1u << random_below(random, 8));
     if (what < tendency && held_count < HELD_MOST) {
         uint32_t alignment = what % 2 == 0 ? 1 : 1u << random_below(random, 7);
-        if (what == 0 ? take_most(RUN_SHORTEST << random_below(random, 7)) : take(units, alignment))
+        uint32_t length = RUN_SHORTEST << random_below(random, 7); /* a slab is as long as it is aligned */
+        if (what == 0 ? take(length, length) : take(units, alignment))
             verify();
     } else if (what == 14 && held_count > 0) {
         resize(random_below(random, held_count), units);

@@ -62,11 +62,9 @@ static uint32_t narrow(uint32_t units, uint32_t skew)
     return kept;
 }
 
-/* The length of the slab that there is place for in this run. */
+/* The length of the slab, or 0 if there is no place for it in this run. */
 static uint32_t length_in(uint32_t first, uint32_t units, uint32_t length)
 {
-    while (CLASSIC && length > units)
-        length /= 2;
     for (uint32_t before = 0; before + length <= units; before++)
         if (is_aligned(unit_address(&heap, first + before), length * UNIT))
             return length;
@@ -121,8 +119,7 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     assert_int_equal(knoll_check(&heap), 0);
 }
 
-/* In classic a slab is as long as there is memory for; in compact there is one or none. */
-static void a_slab_of_what_there_is(void **state)
+static void a_slab_needs_a_place(void **state)
 {
     (void)state;
     for (uint32_t units = RUN_SHORTEST; units <= (CLASSIC ? 128 : 18); units += CLASSIC ? units : 1)
@@ -292,7 +289,7 @@ static void every_address(void **state)
 static void blocks_handed_out_once(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
         size_t size = class_size(i);
         make_wide();
         blocks[0] = take(i);
@@ -377,7 +374,7 @@ static void a_slab_leaves_nothing_behind(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_slab_of_the_usual_length),
-    cmocka_unit_test(a_slab_of_what_there_is),
+    cmocka_unit_test(a_slab_needs_a_place),
     cmocka_unit_test(the_slab_kept_in_hand),
     cmocka_unit_test(the_slab_in_hand_serves_others),
     cmocka_unit_test(everything_freed_is_one_run_again),

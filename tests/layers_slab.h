@@ -10,7 +10,10 @@
 #include "pages.h"
 #include "support.h"
 
-#define WIDE (CLASSIC ? MIB(2) : KIB(512)) /* seven of the longest slabs at least; many where they are short */
+#define WIDE (CLASSIC ? MIB(2) : KIB(512)) /* memory for many slabs, and in classic for long runs */
+
+/* How many of the first classes have several blocks a slab. */
+#define CLASSES_OF_SEVERAL (CLASSIC ? KNOLL_CLASS_COUNT - 1u : KNOLL_CLASS_COUNT)
 
 static struct knoll_heap heap;
 static unsigned char *blocks[64]; /* of one slab, from the first to the last */
@@ -30,7 +33,7 @@ static inline struct slab_place find(const void *address)
 
 static inline const struct knoll_shape *usual(unsigned size_class)
 {
-    return &knoll_shapes[class_shape(size_class)];
+    return &knoll_shapes[size_class];
 }
 
 static inline unsigned char *try_take(unsigned size_class)

@@ -295,11 +295,13 @@ static void a_slab_is_found_after_a_change(void **state)
     struct block slab;
     unsigned found = 0;
     (void)state;
-    for (size_t size = 32; size <= 512; size *= 2) {
+    for (size_t size = 32; size <= KNOLL_SLAB_MAXIMUM; size *= 2) {
         make_and_forget(KIB(256));
         (void)knoll_malloc(&heap, 1024); /* so that the run is not the first */
         unsigned char *run = knoll_malloc(&heap, KIB(16));
         unsigned char *block = knoll_malloc(&heap, size);
+        for (unsigned i = 0; CLASSIC && i < 8 && block != run + KIB(16); i++) /* what is left before the run */
+            block = knoll_malloc(&heap, size);
         (void)knoll_malloc(&heap, size);
         assert_true(knoll_block_find(&heap, block, &slab));
         if (block != run + KIB(16))
