@@ -89,18 +89,19 @@ static void note(const struct knoll_heap *heap, const void *block, size_t alignm
 }
 
 /* Serves a request that memory does not suffice to serve as it should be: from the next larger class that has a free
- * block with this alignment, or by a run. */
+ * block with this alignment, or by a run that is too short for a slab. */
 static void *take_otherwise(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size, size_t *usable)
 {
     for (unsigned i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
         if (slab_has_free(heap, i) && (class_size(i) & (alignment - 1)) == 0) {
-            void *block = slab_take(heap, i);
+            void *block = knoll_slab_take_free(heap, i);
             note(heap, block, 1, SLAB_LOOSE);
             *usable = class_size(i);
             return block;
         }
     }
-    return knoll_large_take(heap, alignment, size, true, usable);
+    /* In classic a slab is as short as a run can be: where there is no room for one there is none for the other. */
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? NULL : knoll_large_take(heap, alignment, size, true, usable);
 }
 
 /* Serves a request without counting a failure. Alignment is a power of two. */
@@ -112,7 +113,7 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
     if (size_class == CLASS_LARGE) {
         block = knoll_large_take(heap, alignment, size, false, &usable);
     } else {
-        block = slab_take(heap, size_class);
+        block = knoll_slab_take(heap, size_class);
         usable = class_size(size_class);
         if (block == NULL)
             block = take_otherwise(heap, size_class, alignment, size, &usable);

@@ -33,8 +33,8 @@ void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, b
     uint32_t units = alignment <= UNIT ? 1 : (uint32_t)(alignment >> KNOLL_UNIT_SHIFT);
     uint32_t length = (uint32_t)knoll_pages_round(units_for(size), units);
     uint32_t number = knoll_pages_take(heap, length, units);
-    if (number == NOWHERE && knoll_slab_give_spare(heap))
-        number = knoll_pages_take(heap, length, units);
+    if (number == NOWHERE && !is_loose)
+        number = knoll_slab_take_back(heap, length, units);
     if (number == NOWHERE)
         return NULL;
     struct knoll_region *region = region_of_number(heap, number);
@@ -52,7 +52,7 @@ size_t knoll_large_give(struct knoll_heap *heap, uint32_t number)
     uint32_t *run = entry_of(heap, number);
     uint32_t length = large_length(run);
     heap->large_blocks--;
-    knoll_pages_give(heap, number, length);
+    (void)knoll_pages_give(heap, number, length);
     run[CELL_NEXT] |= RUN_WAS_BLOCK;
     return (size_t)length << KNOLL_UNIT_SHIFT;
 }

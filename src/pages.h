@@ -23,8 +23,13 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
 /* In compact, the lists that may have room for an aligned run and are looked at: to look at all saves no memory. */
 #define ALIGNED_TRIALS 2u
 
-/* Gives back the run of `length` units at unit `number`, and merges it with its free neighbours. */
-void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length);
+/* Gives back the run of `length` units at unit `number`, and merges it with its free neighbours. Returns where the free
+ * run starts that it is in then. */
+uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length);
+
+/* Takes a run as knoll_pages_take does, which found none before this free run came about: so from that. NOWHERE if
+ * there is no place in it. */
+uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t alignment);
 
 /* Changes the length of a run that is held from `length` to `wanted` units, where it lies; both are lengths that
  * knoll_pages_round returns. Shortening always succeeds; lengthening needs free units after it, and in classic

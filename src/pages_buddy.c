@@ -96,7 +96,7 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 
 /* Takes the first run of the list `from` and cuts it down to `order`; the halves cut off go to lists that were empty.
  */
-static uint32_t take_from(struct knoll_heap *heap, unsigned from, unsigned order)
+static uint32_t take_first(struct knoll_heap *heap, unsigned from, unsigned order)
 {
     uint32_t number = heap->list[from];
     struct knoll_region *region = region_of_number(heap, number);
@@ -116,10 +116,16 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
     unsigned order = bits_highest32(length);
     uint32_t fitting = must_fail(heap) || order > ORDER_MAX ? 0 : heap->lists_filled >> order << order;
-    return fitting == 0 ? NOWHERE : take_from(heap, bits_lowest32(fitting), order);
+    return fitting == 0 ? NOWHERE : take_first(heap, bits_lowest32(fitting), order);
 }
 
-void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
+uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t alignment)
+{
+    (void)number; /* it is the first of its list, and to look at all lists costs no more */
+    return knoll_pages_take(heap, length, alignment);
+}
+
+uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
@@ -130,7 +136,7 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
         uint32_t *entry = find_free(region, buddy, 1u << order);
         if (entry == NULL) {
             push(heap, region, index, order);
-            return;
+            return region_unit_number(region, index);
         }
         pull(heap, entry, order);
         index = index < buddy ? index : buddy;

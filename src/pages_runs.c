@@ -231,7 +231,7 @@ static uint32_t starting_length(const struct knoll_region *region, uint32_t inde
     return free_run_length(region_entry(region, index));
 }
 
-void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
+uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
 {
     const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
@@ -243,12 +243,21 @@ void knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
         delist(heap, region, index - before, before);
     join_free(region_entry(region, index - before), before, length, after);
     enlist(heap, region, index - before, before + length + after);
+    return number - before;
+}
+
+uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t alignment)
+{
+    uint32_t before = units_to_aligned(heap, number, alignment);
+    if (must_fail(heap) || free_run_length(entry_of(heap, number)) < before + length)
+        return NOWHERE;
+    return cut_somewhere(heap, number, before, length, alignment);
 }
 
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
 {
     if (wanted < length)
-        knoll_pages_give(heap, number + wanted, length - wanted);
+        (void)knoll_pages_give(heap, number + wanted, length - wanted);
     if (wanted <= length)
         return true;
     struct knoll_region *region = region_of_number(heap, number);

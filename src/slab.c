@@ -53,8 +53,9 @@ static void forget_hints(struct knoll_heap *heap, size_t size_class, uint32_t nu
 #endif
 }
 
-static __attribute__((noinline)) void give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
-                                                const struct knoll_shape *shape)
+/* Gives back a slab of which no block is held; the free run that it is in then. */
+static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
+                                                    const struct knoll_shape *shape)
 {
     struct knoll_class_state *state = &heap->size_class[shape->size_class];
     forget_hints(heap, shape->size_class, number);
@@ -66,8 +67,9 @@ static __attribute__((noinline)) void give_slab(struct knoll_heap *heap, uint32_
     slab_set_word(slab, 0); /* or what is left of it might pass for a kind, and of the links for RUN_WAS_BLOCK */
     slab[CELL_SLAB_PREV] = 0;
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
-    knoll_pages_give(heap, number, shape_length(shape));
+    uint32_t run = knoll_pages_give(heap, number, shape_length(shape));
     slab[CELL_NEXT] |= RUN_WAS_BLOCK;
+    return run;
 }
 
 /* The entry of the slab that is in hand, and its shape; NULL if there is none, or it is not empty. */
@@ -86,21 +88,22 @@ bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
     return empty_spare(heap, heap->spare_slab, &shape) != NULL;
 }
 
-static inline bool give_spare(struct knoll_heap *heap)
+/* Gives back the slab kept in hand; the free run that it is in then, or NOWHERE if there is none. */
+static inline uint32_t give_spare(struct knoll_heap *heap)
 {
     const struct knoll_shape *shape;
     uint32_t spare = heap->spare_slab;
     uint32_t *slab = empty_spare(heap, spare, &shape);
     if (slab == NULL)
-        return false;
-    give_slab(heap, spare, slab, shape);
+        return NOWHERE;
     heap->spare_slab = NOWHERE;
-    return true;
+    return give_slab(heap, spare, slab, shape);
 }
 
-bool knoll_slab_give_spare(struct knoll_heap *heap)
+uint32_t knoll_slab_take_back(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
-    return give_spare(heap);
+    uint32_t run = give_spare(heap);
+    return run == NOWHERE ? NOWHERE : knoll_pages_take_from(heap, run, length, alignment);
 }
 
 /* Makes a slab; its number, or NOWHERE. */
@@ -109,8 +112,8 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
     const struct knoll_shape *shape = &knoll_shapes[size_class];
     uint32_t length = shape_length(shape);
     uint32_t number = knoll_pages_take(heap, length, length);
-    if (number == NOWHERE && knoll_slab_give_spare(heap))
-        number = knoll_pages_take(heap, length, length);
+    if (number == NOWHERE)
+        number = knoll_slab_take_back(heap, length, length);
     if (number == NOWHERE)
         return NOWHERE;
     uint32_t *slab = entry_of(heap, number);
@@ -121,26 +124,54 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
     return number;
 }
 
-bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
+/* Makes this slab the current one of its class, of which so many first blocks have been handed out. */
+static inline void set_current(struct knoll_heap *heap, size_t size_class, uint32_t number, unsigned touched)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    uint32_t number = state->partial;
-    unsigned touched = 64;
-    if (number != NOWHERE) {
-        uint32_t *slab = entry_of(heap, number);
-        list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
-        slab[CELL_NOTES] &= ~SLAB_LISTED;
-    } else {
-        number = grow(heap, size_class);
-        if (number == NOWHERE)
-            return false;
-        touched = 0;
-    }
     heap->touched[size_class] = (uint8_t)touched;
     state->current = entry_of(heap, number);
     uintptr_t distance = (uintptr_t)unit_address(heap, number) - (uintptr_t)state->current;
     state->distance = (KNOLL_DISTANCE)(distance / KNOLL_DISTANCE_UNIT);
+}
+
+/* Makes the first slab of the class's list the current one; false if there is none. */
+static inline bool use_listed(struct knoll_heap *heap, size_t size_class)
+{
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    uint32_t number = state->partial;
+    if (number == NOWHERE)
+        return false;
+    uint32_t *slab = entry_of(heap, number);
+    list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
+    slab[CELL_NOTES] &= ~SLAB_LISTED;
+    set_current(heap, size_class, number, 64);
     return true;
+}
+
+bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
+{
+    if (use_listed(heap, size_class))
+        return true;
+    uint32_t number = grow(heap, size_class);
+    if (number == NOWHERE)
+        return false;
+    set_current(heap, size_class, number, 0);
+    return true;
+}
+
+void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
+{
+    void *block = slab_take_first(heap, size_class);
+    if (block != NULL)
+        return block;
+    (void)use_listed(heap, size_class); /* where its free block is then */
+    return slab_take_first(heap, size_class);
+}
+
+void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)
+{
+    void *block = slab_take_first(heap, size_class);
+    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_first(heap, size_class) : block;
 }
 
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)

@@ -60,10 +60,11 @@ static inline bool slab_find_in(const struct knoll_region *region, uint32_t regi
         return false;
     place->shape = shape_of(shape);
     uint32_t within = (uint32_t)(uintptr_t)address & shape_low(place->shape);
-    uintptr_t start = offset - within;
-    uint32_t first = KNOLL_PROFILE == KNOLL_CLASSIC ? unit : (uint32_t)(start >> KNOLL_UNIT_SHIFT);
-    place->slab = KNOLL_PROFILE == KNOLL_CLASSIC ? region_entry(region, unit) : region_entry_at(region, start);
-    place->number = region_number << INDEX_BITS | first;
+    if (KNOLL_PROFILE != KNOLL_CLASSIC)
+        unit -= within >> KNOLL_UNIT_SHIFT;
+    place->slab =
+        KNOLL_PROFILE == KNOLL_CLASSIC ? region_entry(region, unit) : region_entry_at(region, offset - within);
+    place->number = region_number << INDEX_BITS | unit;
     place->index = shape_block_at(place->shape, within);
     return true;
 }
@@ -199,12 +200,10 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
     return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + class_offset(size_class, index);
 }
 
-/* Takes a block of this class, growing it by a slab if need be; NULL if memory does not suffice. */
-static inline void *slab_take(struct knoll_heap *heap, size_t size_class)
-{
-    void *block = slab_take_first(heap, size_class);
-    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_first(heap, size_class) : block;
-}
+/* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if memory
+ * does not suffice. */
+void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class);
+void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
 
 /* Takes up to `count` blocks at once from what is at hand: from the class's magazine one, or from its current slab as
  * many as it has. Returns how many; 0 if nothing is at hand. */
@@ -267,8 +266,9 @@ static inline void slab_give_some(struct knoll_heap *heap, struct slab_place pla
         knoll_slab_keep(heap, place.number);
 }
 
-/* Gives back the slab kept in hand, before a request for a run is refused; false if there is none. */
-bool knoll_slab_give_spare(struct knoll_heap *heap);
+/* Before a request for a run is refused: gives back the slab kept in hand, and takes the run from what has become free
+ * by that. NOWHERE if there is no such slab, or it does not make room enough. */
+uint32_t knoll_slab_take_back(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
 
 /* Whether the slab kept in hand is empty, so that it would be given back rather than fail a request. */
 bool knoll_slab_spare_is_empty(const struct knoll_heap *heap);

@@ -180,7 +180,8 @@ static void hold(uint32_t number, uint32_t length)
     held[held_count++] = run;
 }
 
-static void let_go(uint32_t which)
+/* Returns where the free run starts that it is in then. */
+static uint32_t let_go(uint32_t which)
 {
     struct run run = held[which];
     held[which] = held[--held_count];
@@ -189,14 +190,15 @@ static void let_go(uint32_t which)
     heap.large_blocks--;
     account(0, run.length);
 
-    uint32_t merged = 0;
+    struct run merged = run;
     expect_free_runs();
     for (uint32_t i = 0; i < expected_count; i++)
         if (expected[i].region == run.region && run.index - expected[i].index < expected[i].length)
-            merged = expected[i].length;
-    assert_int_equal(knoll_pages_merged_length(&heap, number_of(&run), run.length), merged);
-    knoll_pages_give(&heap, number_of(&run), run.length);
+            merged = expected[i];
+    assert_int_equal(knoll_pages_merged_length(&heap, number_of(&run), run.length), merged.length);
+    assert_int_equal(knoll_pages_give(&heap, number_of(&run), run.length), number_of(&merged));
     verify();
+    return number_of(&merged);
 }
 
 /* ---- What each call may answer ---- */
@@ -280,6 +282,29 @@ static bool take(uint32_t units, uint32_t alignment)
     return true;
 }
 
+/* From a run that came back after none was found: just if there is room in it. */
+static void take_what_came_back(uint32_t which, uint32_t units, uint32_t alignment)
+{
+    uint32_t length = (uint32_t)knoll_pages_round(units, alignment);
+    if (take(units, alignment)) {
+        verify();
+        return;
+    }
+    uint32_t number = let_go(which);
+    struct run from = held[0];
+    for (uint32_t i = 0; i < expected_count; i++)
+        if (number_of(&expected[i]) == number)
+            from = expected[i];
+    assert_int_equal(number_of(&from), number);
+    uint32_t taken = knoll_pages_take_from(&heap, number, length, alignment);
+    assert_true((taken != NOWHERE) == has_room(&from, length, alignment));
+    if (taken != NOWHERE) {
+        assert_int_equal(taken & INDEX_MASK, aligned_index(&from, alignment));
+        hold(taken, length);
+    }
+    verify();
+}
+
 static void resize(uint32_t which, uint32_t units)
 {
     struct run *run = &held[which];
@@ -307,7 +332,7 @@ static void the_longest(void)
     assert_true(longest == 0 || take(longest, 1));
     if (longest != 0) {
         verify();
-        let_go(held_count - 1);
+        (void)let_go(held_count - 1);
     }
     uint32_t longer = (uint32_t)knoll_pages_round((size_t)longest + 1, 1);
     assert_int_equal(knoll_pages_take(&heap, longer, 1), NOWHERE);
@@ -335,7 +360,7 @@ static void make_regions(void)
 
 static void step(struct random *random, uint32_t tendency)
 {
-    uint32_t what = random_below(random, 16);
+    uint32_t what = random_below(random, 17);
     uint32_t units = 1 + random_below(random, 1u << random_below(random, 8));
     if (what < tendency && held_count < HELD_MOST) {
         uint32_t alignment = what % 2 == 0 ? 1 : 1u << random_below(random, 7);
@@ -346,8 +371,10 @@ static void step(struct random *random, uint32_t tendency)
         resize(random_below(random, held_count), units);
     } else if (what == 15) {
         the_longest();
+    } else if (what == 16 && held_count > 0 && held_count < HELD_MOST) {
+        take_what_came_back(random_below(random, held_count), units, 1u << random_below(random, 5));
     } else if (held_count > 0) {
-        let_go(random_below(random, held_count));
+        (void)let_go(random_below(random, held_count));
     }
 }
 
@@ -362,7 +389,7 @@ static void random_histories(void **state)
     for (uint32_t i = 0; i < STEPS; i++)
         step(&random, i % 400 < 250 ? 12 : 5);
     while (held_count > 0)
-        let_go(held_count - 1);
+        (void)let_go(held_count - 1);
     assert_int_equal(expected_count, fresh_count);
     assert_memory_equal(fresh, expected, fresh_count * sizeof fresh[0]);
 }

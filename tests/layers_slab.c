@@ -149,7 +149,7 @@ static void the_slab_kept_in_hand(void **state)
 
         assert_ptr_equal(take(i), block); /* used again, and still the one in hand, but not to be given back */
         assert_false(knoll_slab_spare_is_empty(&heap));
-        assert_false(knoll_slab_give_spare(&heap));
+        assert_int_equal(knoll_slab_take_back(&heap, RUN_SHORTEST, 1), NOWHERE);
         assert_int_equal(heap.spare_slab, number);
         give(block);
         assert_int_equal(heap.slabs[i], 1);
@@ -363,7 +363,7 @@ static void a_slab_leaves_nothing_behind(void **state)
         uint32_t units = shape_length(place.shape);
         unsigned char *slab = unit_address(&heap, place.number);
         knoll_free(&heap, block);
-        knoll_slab_give_spare(&heap);
+        give_back_the_slab_in_hand();
         assert_false(slab_find(heap.region[0], block, &place));
         for (uint32_t unit = 0; unit < units; unit++)
             assert_int_equal(knoll_address_fault(&heap, slab + unit * UNIT),
