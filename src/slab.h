@@ -200,8 +200,8 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
     return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + class_offset(size_class, index);
 }
 
-/* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if memory
- * does not suffice. */
+/* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if
+ * memory does not suffice. */
 void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class);
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
 
