@@ -142,8 +142,8 @@ static inline uint32_t *entry_of(const struct knoll_heap *heap, uint32_t number)
 
 static inline size_t region_shape(const struct knoll_region *region, uint32_t index)
 {
-    if (KNOLL_PROFILE == KNOLL_CLASSIC)
-        return region_entry(region, index)[CELL_SHAPE];
+    if (KNOLL_PROFILE == KNOLL_CLASSIC) /* of the cell eight bits, so that no flipped one leads far from the shapes */
+        return (uint8_t)region_entry(region, index)[CELL_SHAPE];
     return *region_entry(region, index & ~(GROUP_UNITS - 1)) >> SHAPE_SHIFT;
 }
 

@@ -124,7 +124,7 @@ static void flip_region(struct knoll_region *region)
     uint32_t length;
     expect_all_seen(region, sizeof *region);
     for (uint32_t index = 0; CLASSIC && index < region->count; index++)
-        expect_all_seen(&region_entry(region, index)[CELL_SHAPE], sizeof(uint32_t));
+        expect_seen(&region_entry(region, index)[CELL_SHAPE], 0xFF);
     for (uint32_t index = 0; index < region->first; index++)
         expect_seen(region_entry(region, index), KIND_BITS);
     for (uint32_t index = region->first; index < region->count; index += length) {

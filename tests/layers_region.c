@@ -124,8 +124,8 @@ static void every_unit_says_its_own(void **state)
             for (uint32_t cell = 0; cell < CELLS_PER_UNIT; cell++)
                 assert_int_equal(region_entry(region, unit)[cell], 0x9E3779B1u * (unit * CELLS_PER_UNIT + cell));
             /* In compact the first cell of a group speaks for four units. */
-            assert_int_equal(region_shape(region, unit),
-                             CLASSIC ? 0x9E3779B1u * (unit * 6 + 5) : (uint32_t)(0x9E3779B1u * (unit / 4 * 4)) >> 25);
+            assert_int_equal(region_shape(region, unit), CLASSIC ? (uint8_t)(0x9E3779B1u * (unit * 6 + 5))
+                                                                 : (uint32_t)(0x9E3779B1u * (unit / 4 * 4)) >> 25);
         }
         for (size_t at = region->first * UNIT; at < size; at++)
             if (arena[at] != 0x5A)
