@@ -33,6 +33,23 @@ static void no_more_is_free_than_may_be(void **state)
     }
 }
 
+/* Slabs with few blocks come several at once: as many as have 32 blocks, but KNOLL_CPU_BATCH at most. */
+static void slabs_come_several_at_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        make(MIB(1));
+        assert_non_null(knoll_cpu_malloc(&first, class_size(i)));
+        uint32_t capacity = knoll_shapes[i].capacity;
+        uint32_t slabs = (32 + capacity - 1) / capacity;
+        slabs = slabs < KNOLL_CPU_BATCH ? slabs : KNOLL_CPU_BATCH;
+        assert_int_equal(first.size_class[i].listed, slabs - 1); /* and the current one */
+        assert_int_equal(cpus.heap.slabs[i], slabs);
+        assert_int_equal(first.size_class[i].room, cpu_most_free(i) - (int32_t)(slabs * capacity) + 1);
+        assert_int_equal(knoll_cpu_check(&first), 0);
+    }
+}
+
 /* With one block more than the bound those slabs go back that were listed first, until half of it is left. */
 static void half_goes_back_above_the_bound(void **state)
 {
@@ -425,6 +442,7 @@ static void regions_of_any_size(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_than_may_be),
+    cmocka_unit_test(slabs_come_several_at_once),
     cmocka_unit_test(half_goes_back_above_the_bound),
     cmocka_unit_test(what_nobody_has_goes_back_now_and_then),
     cmocka_unit_test(all_that_are_off_are_looked_through),
