@@ -123,8 +123,12 @@ size_t knoll_fault_line(const struct knoll_fault_report *report, char *text, siz
 /* A block that is free, and which one that is: what a magazine is made of. */
 struct knoll_hint {
     void *block;
-    uint32_t number; /* of its slab's first unit */
-    uint32_t index;  /* of the block in the slab */
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    uint32_t *slab; /* its slab's entry */
+#else
+    uint32_t number;                     /* of its slab's first unit */
+    uint32_t index;                      /* of the block in the slab */
+#endif
 };
 
 #if KNOLL_HARDEN >= 2
@@ -135,12 +139,19 @@ struct knoll_quarantined {
 };
 #endif
 
-/* The state of one size class. Blocks are taken from the current slab until it has none left; then another takes its
- * place, one that has free blocks or a new one. */
+/* The state of one size class. Blocks are taken from its magazine; if that is empty from the current slab, until it has
+ * none left; then another takes its place, one that has free blocks or a new one. */
 struct knoll_class_state {
     uint32_t *current;       /* the entry of the current slab, or NULL */
     KNOLL_DISTANCE distance; /* from that to the slab's first block, in KNOLL_DISTANCE_UNIT bytes */
     uint32_t partial;        /* first slab of the list, as a unit number */
+    uint32_t slabs;          /* how many there are */
+    uint32_t free_blocks;    /* in them */
+    uint8_t touched;         /* of the current slab, how many first blocks were handed out ever */
+#if KNOLL_MAGAZINE > 0
+    uint8_t hints; /* how many the magazine has; with HINTS_UNSURE, some may be of slabs that went back */
+    struct knoll_hint magazine[KNOLL_MAGAZINE];
+#endif
 };
 
 /* A heap. Complete so that it can be static; its members are private. Needs no initialisation before knoll_init. */
@@ -149,8 +160,8 @@ struct knoll_heap {
     size_t total;                                   /* bytes in all other units of the regions */
     size_t peak;                                    /* the most bytes that callers held, at their blocks' usable size */
     size_t headroom;                                /* how much less than that they hold now */
-    size_t allocations;                             /* blocks handed out, wraps */
     size_t failures;                                /* requests that got NULL, wraps */
+    size_t allocations;                             /* blocks handed out, wraps */
     knoll_fault_handler fault_handler;
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     uint32_t lists_filled; /* one bit for each list of free runs that is not empty */
@@ -167,16 +178,7 @@ struct knoll_heap {
     uint32_t large_blocks;                /* blocks that are runs */
     uint8_t region_count;
     uint8_t by_address[KNOLL_REGIONS_MAX]; /* the region numbers, sorted by address */
-    uint8_t touched[KNOLL_CLASS_COUNT];    /* of a current slab, how many first blocks were handed out ever */
-#if KNOLL_MAGAZINE > 0
-    uint8_t hints[KNOLL_CLASS_COUNT]; /* how many a magazine has */
-#endif
-    uint32_t slabs[KNOLL_CLASS_COUNT];       /* of each class */
-    uint32_t free_blocks[KNOLL_CLASS_COUNT]; /* in them */
     struct knoll_class_state size_class[KNOLL_CLASS_COUNT];
-#if KNOLL_MAGAZINE > 0
-    struct knoll_hint magazine[KNOLL_CLASS_COUNT * KNOLL_MAGAZINE];
-#endif
 #if KNOLL_HARDEN >= 2
     uintptr_t secret;          /* which canaries are made of */
     uintptr_t tag;             /* the caller's, for what is allocated and freed from now on */

@@ -25,9 +25,12 @@ static void tables_of_shapes(void)
         holds((bytes & shape->low) == 0 && bytes % UNIT == 0 && shape_length(shape) * UNIT == bytes);
         holds(shape_length(shape) % GROUP_UNITS == 0);
         holds(shape->capacity == (fitting < 64 ? fitting : 64) && shape->capacity >= 1);
-        holds(shape->all_free == bits_low(shape->capacity));
+        holds(bits_count(shape->blocks) == shape->capacity);
+        for (unsigned i = 0; i < 64; i++)
+            holds((shape->blocks >> i & 1) == shape_has(shape, i));
         holds(&knoll_shapes[shape->size_class] == shape && class_size(shape->size_class) == shape->size);
-        holds(shape_low(shape) == shape->low && class_offset(shape->size_class, 3) == 3 * (size_t)shape->size);
+        holds(shape_low(shape) == shape->low &&
+              class_offset(shape->size_class, 3) == 3 * (CLASSIC ? 64 : (size_t)shape->size));
         holds(shape_of((size_t)(shape - knoll_shapes) + SHAPE_SLAB) == shape);
     }
     theorem("each shape's inverse, length, capacity, word and class agree");
@@ -37,17 +40,19 @@ static void tables_of_shapes(void)
 static void blocks_at_offsets(void)
 {
     for (const struct knoll_shape *shape = knoll_shapes; shape < knoll_shapes + KNOLL_CLASS_COUNT; shape++) {
-        uint32_t index = 0, rest = 0;
+        uint32_t block = 0, rest = 0;
         for (uint32_t offset = 0; offset <= shape->low; offset++) {
             uint32_t found = shape_block_at(shape, offset);
-            holds(rest == 0 ? found == index : found >= 1u << 20);
+            bool starts = rest == 0 && block < shape->capacity;
+            holds(shape_has(shape, found) == starts && (!starts || class_offset(shape->size_class, found) == offset));
+            holds(CLASSIC ? offset % 64 == 0 || found >= 1u << 20 : rest == 0 ? found == block : found >= 1u << 20);
             if (++rest == shape->size) {
                 rest = 0;
-                index++;
+                block++;
             }
         }
     }
-    theorem("shape_block_at divides exactly, or says 2^20 or more, for every shape and offset");
+    theorem("shape_block_at gives a block's index just where one starts, for every shape and offset");
 }
 
 /* ---- Classes ---- */
@@ -187,20 +192,20 @@ static void links(void)
 
 static void words(void)
 {
-    uint32_t slab[CELL_NOTES + 2];
+    uint32_t slab[CELL_WORD + 3];
     for (unsigned index = 0; index < 64; index++) {
         for (unsigned other = 0; other < 64; other++) {
-            struct slab_place place = {slab, NULL, 0, index};
-            uint64_t word = bit(other);
-            slab[0] = slab[3] = 0xA5A5A5A5u;
-            slab_set_word(slab, word);
-            holds(slab_word(slab) == word && slab[0] == 0xA5A5A5A5u && slab[3] == 0xA5A5A5A5u);
-            holds(slab_give_bit(place) == (word | bit(index)) && slab_word(slab) == (word | bit(index)));
-            slab_set_word(slab, ~word);
-            holds(slab_word(slab) == ~word);
+            struct slab_place place = {slab, NULL, 0, index, 0};
+            uint64_t word = ~bit(other);
+            slab[CELL_WORD - 1] = slab[CELL_WORD + 2] = 0xA5A5A5A5u;
+            slab_set_held(slab, word);
+            holds(slab_held(slab) == word && slab[CELL_WORD - 1] == 0xA5A5A5A5u && slab[CELL_WORD + 2] == 0xA5A5A5A5u);
+            holds(slab_give_bit(place) == (word & ~bit(index)) && slab_held(slab) == (word & ~bit(index)));
+            slab_set_held(slab, ~word);
+            holds(slab_held(slab) == ~word);
         }
     }
-    theorem("a slab's word is kept, and giving sets one bit, for each two bits");
+    theorem("a slab's word is kept, and giving clears one bit, for each two bits");
 }
 
 int main(void)

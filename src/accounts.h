@@ -7,28 +7,42 @@
 #include "bits.h"
 #include "knoll.h"
 
-/*@ requires \valid(heap) && heap->headroom <= heap->peak && heap->headroom <= more;
-    requires heap->peak - heap->headroom + more <= SIZE_MAX;
-    assigns heap->peak, heap->headroom;
-    ensures heap->peak == \old(heap->peak) - \old(heap->headroom) + more && heap->headroom == 0; */
-static inline void raise_peak(struct knoll_heap *heap, size_t more)
+/* Counts that callers hold so much more. True if that is more than they ever did: then raise_peak has to follow. On 64
+ * bits the headroom's highest bit tells, in the instruction that subtracts; where a heap may be larger than half of all
+ * addresses, the headroom before has to be compared. */
+/*@ requires \valid(heap) && heap->headroom <= SIZE_MAX / 2 && more <= SIZE_MAX / 2;
+    assigns heap->headroom;
+    ensures \result <==> \old(heap->headroom) < more;
+    ensures heap->headroom == \old(heap->headroom) - more + (\result ? SIZE_MAX + 1 : 0); */
+static inline bool account_exceeds(struct knoll_heap *heap, size_t more)
 {
-    heap->peak += more - heap->headroom;
-    heap->headroom = 0;
+    size_t before = heap->headroom;
+    heap->headroom = before - more;
+    return SIZE_MAX > UINT32_MAX ? heap->headroom > SIZE_MAX / 2 : before < more;
 }
 
-/*@ requires \valid(heap) && heap->headroom <= heap->peak;
+/* Raises the peak by what callers hold more than it, and leaves no headroom. Returns the block, so that a call can end
+ * with this. */
+/*@ requires \valid(heap) && heap->headroom != 0 && heap->peak + (SIZE_MAX + 1 - heap->headroom) <= SIZE_MAX;
+    assigns heap->peak, heap->headroom;
+    ensures heap->peak == \old(heap->peak) + (SIZE_MAX + 1 - \old(heap->headroom)) && heap->headroom == 0;
+    ensures \result == block; */
+static __attribute__((noinline, unused)) void *raise_peak(struct knoll_heap *heap, void *block)
+{
+    heap->peak -= heap->headroom;
+    heap->headroom = 0;
+    return block;
+}
+
+/*@ requires \valid(heap) && heap->headroom <= heap->peak && heap->headroom <= SIZE_MAX / 2 && more <= SIZE_MAX / 2;
     requires heap->peak - heap->headroom + more <= SIZE_MAX;
     assigns heap->peak, heap->headroom;
     ensures used: heap->peak - heap->headroom == \old(heap->peak) - \old(heap->headroom) + more;
     ensures peak: heap->peak == \max(\old(heap->peak), \old(heap->peak) - \old(heap->headroom) + more); */
 static inline void account_used(struct knoll_heap *heap, size_t more)
 {
-    size_t left;
-    if (__builtin_sub_overflow(heap->headroom, more, &left))
-        raise_peak(heap, more);
-    else
-        heap->headroom = left;
+    if (account_exceeds(heap, more))
+        (void)raise_peak(heap, NULL);
 }
 
 #endif

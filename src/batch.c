@@ -37,18 +37,18 @@ static size_t in_same_slab(const struct slab_place *place, void *const *blocks, 
 {
     const struct knoll_shape *shape = place->shape;
     uintptr_t start = (uintptr_t)blocks[0] & ~(uintptr_t)shape->low;
-    uint64_t not_held = slab_word(place->slab) | bit(place->index);
+    uint64_t held = slab_held(place->slab) & ~bit(place->index);
     size_t same = 1;
-    for (; same < count; same++) { /* at most 64 rounds: each sets another bit */
+    for (; same < count; same++) { /* at most 64 rounds: each clears another bit */
         uintptr_t within = (uintptr_t)blocks[same] - start;
         if (within > shape->low)
             break;
         uint32_t index = shape_block_at(shape, (uint32_t)within);
-        if (index >= shape->capacity || (not_held >> index & 1) != 0)
+        if (index >= 64 || (held >> index & 1) == 0)
             break;
-        not_held |= bit(index);
+        held &= ~bit(index);
     }
-    *word = not_held;
+    *word = held;
     return same;
 }
 

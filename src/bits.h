@@ -136,6 +136,12 @@ static inline uint32_t rotate_right(uint32_t value, unsigned count)
     return value >> count | value << (-count & 31);
 }
 
+/* The same of a number as long as an address; 0 < count < 32. */
+static inline uintptr_t rotate_right_address(uintptr_t value, unsigned count)
+{
+    return value >> count | value << (8 * sizeof value - count);
+}
+
 /* Memory that may hold anything, whatever its type. */
 typedef uintptr_t __attribute__((may_alias)) any_word;
 

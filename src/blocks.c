@@ -22,7 +22,7 @@ bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct
         return false;
     uint32_t index = (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT);
     uint32_t *run = region_entry(region, index);
-    block->place = (struct slab_place){run, NULL, region_unit_number(region, index), 0};
+    block->place = (struct slab_place){run, NULL, region_unit_number(region, index), 0, 0};
     block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
     return true;
 }
@@ -30,10 +30,10 @@ bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct
 static enum knoll_fault fault_in_slab(const struct knoll_heap *heap, struct slab_place *place, const void *address)
 {
     uint32_t offset = (uint32_t)(uintptr_t)address & place->shape->low;
-    place->index = offset / place->shape->size;
-    if (place->index >= place->shape->capacity)
+    place->index = shape_block_around(place->shape, offset);
+    if (!shape_has(place->shape, place->index))
         return KNOLL_FAULT_NOT_HANDED_OUT; /* in what is left over at the end */
-    if (place->index * place->shape->size != offset)
+    if (offset % place->shape->size != 0)
         return slab_holds(place) ? KNOLL_FAULT_INTERIOR : KNOLL_FAULT_NOT_HANDED_OUT;
     return slab_has_touched(heap, place) ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT;
 }
@@ -56,8 +56,8 @@ unsigned char *knoll_block_around(const struct knoll_heap *heap, const void *add
     if (slab_find(region, address, &block->place)) {
         uint32_t within = (uint32_t)(uintptr_t)address & block->place.shape->low;
         block->size = block->place.shape->size;
-        block->place.index = within / (uint32_t)block->size;
-        if (block->place.index >= block->place.shape->capacity)
+        block->place.index = shape_block_around(block->place.shape, within);
+        if (!shape_has(block->place.shape, block->place.index))
             return NULL;
         return region_base(region) + offset - within % (uint32_t)block->size;
     }
@@ -67,7 +67,7 @@ unsigned char *knoll_block_around(const struct knoll_heap *heap, const void *add
     uint32_t *run = region_entry(region, unit);
     if (cell_kind(*run) != RUN_LARGE)
         return NULL;
-    block->place = (struct slab_place){run, NULL, region_unit_number(region, unit), 0};
+    block->place = (struct slab_place){run, NULL, region_unit_number(region, unit), 0, 0};
     block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
     return region_base(region) + ((size_t)unit << KNOLL_UNIT_SHIFT);
 }

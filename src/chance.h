@@ -17,14 +17,11 @@ static inline uint32_t chance_below(uint32_t bound)
     return (uint32_t)((uint64_t)KNOLL_RANDOM_HOOK() * bound >> 32);
 }
 
-/* Clears one of the word's bits that are set, of which there is one at least: the next one from a random place on.
- * Returns its index. */
-static inline unsigned chance_take_bit(uint64_t *word)
+/* One of the word's bits that are set, of which there is one at least: the next one from a random place on. */
+static inline unsigned chance_bit(uint64_t word)
 {
-    unsigned from = chance_below(bits_highest(*word) + 1);
-    unsigned index = from + bits_lowest(*word >> from);
-    *word &= ~bit(index);
-    return index;
+    unsigned from = chance_below(bits_highest(word) + 1);
+    return from + bits_lowest(word >> from);
 }
 
 #else
@@ -32,11 +29,9 @@ static inline unsigned chance_take_bit(uint64_t *word)
 /* A macro, so that the compiler knows it where it counts what the tests execute. */
 #define chance_below(bound) ((void)(bound), 0u)
 
-static inline unsigned chance_take_bit(uint64_t *word)
+static inline unsigned chance_bit(uint64_t word)
 {
-    unsigned index = bits_lowest(*word);
-    *word &= *word - 1;
-    return index;
+    return bits_lowest(word);
 }
 
 #endif

@@ -192,15 +192,23 @@ static bool lists_agree(const struct knoll_heap *heap)
 #endif
 }
 
+/* Whether a magazine has as many hints as were found, to slabs that there are. Those that went back may be said too if
+ * it is unsure. */
+static bool hints_agree(size_t hints, size_t found)
+{
+    return hints < HINTS_UNSURE ? hints == found
+                                : hints - HINTS_UNSURE >= found && hints - HINTS_UNSURE <= KNOLL_MAGAZINE;
+}
+
 static enum invariant check_class(const struct knoll_heap *heap, struct knoll_check_cursor *cursor, unsigned size_class)
 {
     const struct knoll_class_state *state = &heap->size_class[size_class];
     const struct knoll_tally *tally = &cursor->tally;
-    if (heap->slabs[size_class] != tally->slabs[size_class] ||
-        heap->free_blocks[size_class] != class_blocks(heap, size_class) - tally->used[size_class] ||
+    if (heap->size_class[size_class].slabs != tally->slabs[size_class] ||
+        heap->size_class[size_class].free_blocks != class_blocks(heap, size_class) - tally->used[size_class] ||
         state->current != tally->current[size_class])
         return broken_at(cursor, CLASS_COUNTS, state);
-    if (magazine_hints(heap, size_class) != tally->hints[size_class])
+    if (!hints_agree(magazine_hints(heap, size_class), tally->hints[size_class]))
         return broken_at(cursor, FREE_BLOCKS, state);
     return HOLDS;
 }

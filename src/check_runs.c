@@ -98,28 +98,39 @@ static enum invariant check_large(const struct knoll_region *region, uint32_t in
 
 /* ---- Slabs ---- */
 
+#if KNOLL_MAGAZINE > 0
+/* Whether a hint to a block of this slab says one, and which. */
+static inline bool hint_is_sound(const struct knoll_hint *hint, const struct slab_place *slab,
+                                 const unsigned char *start)
+{
+    uintptr_t within = (uintptr_t)hint->block - (uintptr_t)start;
+    return within <= slab->shape->low && shape_block_at(slab->shape, (uint32_t)within) == hint_index(hint) &&
+           shape_has(slab->shape, hint_index(hint));
+}
+#endif
+
 /* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a
- * block of the slab, whose bit is set, and that no other hint says. */
+ * block of the slab, whose bit is not set, and that no other hint says. */
 static bool gather_hints(const struct knoll_heap *heap, const struct slab_place *slab, const unsigned char *start,
                          struct knoll_tally *tally, uint64_t *hinted)
 {
     *hinted = 0;
 #if KNOLL_MAGAZINE > 0
     unsigned size_class = slab->shape->size_class;
-    for (unsigned i = 0; i < heap->hints[size_class] && i < KNOLL_MAGAZINE; i++) {
-        const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + i];
-        if (hint->number != slab->number)
+    size_t hints = magazine_hints(heap, size_class) & ~(size_t)HINTS_UNSURE;
+    for (unsigned i = 0; i < hints && i < KNOLL_MAGAZINE; i++) {
+        const struct knoll_hint *hint = &heap->size_class[size_class].magazine[i];
+        if (!hint_is_of(hint, slab->slab, slab->number))
             continue;
-        if (hint->index >= slab->shape->capacity || (*hinted >> hint->index & 1) != 0 ||
-            hint->block != start + (size_t)hint->index * slab->shape->size)
+        if (!hint_is_sound(hint, slab, start) || (*hinted >> hint_index(hint) & 1) != 0)
             return false;
-        *hinted |= bit(hint->index);
+        *hinted |= bit(hint_index(hint));
         tally->hints[size_class]++;
     }
 #else
     (void)heap, (void)start, (void)tally;
 #endif
-    return (*hinted & ~slab_word(slab->slab)) == 0;
+    return (*hinted & slab_held(slab->slab)) == 0;
 }
 
 /* Whether a slab's free blocks are to be found where they should be. */
@@ -133,7 +144,7 @@ static enum invariant check_free_blocks(const struct knoll_heap *heap, const str
     tally->partial[size_class] += is_listed;
     if (!gather_hints(heap, slab, start, tally, &hinted) || (is_listed && is_current))
         return FREE_BLOCKS;
-    bool has_others = (slab_word(slab->slab) & ~hinted) != 0;
+    bool has_others = (slab_free(slab->slab, slab->shape) & ~hinted) != 0;
     if (has_others != is_listed && !is_current)
         return FREE_BLOCKS;
     struct run_list list = {&heap->size_class[size_class].partial, RUN_SLAB, size_class};
@@ -144,17 +155,17 @@ static enum invariant check_slab(const struct knoll_heap *heap, const struct kno
                                  struct knoll_tally *tally)
 {
     struct slab_place slab = {region_entry(region, index), shape_of(region_shape(region, index)),
-                              region_unit_number(region, index), 0};
+                              region_unit_number(region, index), 0, 0};
     unsigned size_class = slab.shape->size_class;
     const unsigned char *start = address_of_unit(region, index);
-    uint64_t word = slab_word(slab.slab);
-    if (((uintptr_t)start & slab.shape->low) != 0 || (word & ~slab.shape->all_free) != 0)
+    uint64_t held = slab_held(slab.slab);
+    if (((uintptr_t)start & slab.shape->low) != 0 || (held & ~slab.shape->blocks) != 0)
         return SLAB_FORM;
-    uint64_t held = slab.shape->all_free & ~word;
     const struct knoll_class_state *state = &heap->size_class[size_class];
     if (state->current == slab.slab) {
         tally->current[size_class] = slab.slab;
-        if (heap->touched[size_class] > 64 || (held != 0 && bits_highest(held) >= heap->touched[size_class]) ||
+        if (heap->size_class[size_class].touched > 64 ||
+            (held != 0 && bits_highest(held) >= heap->size_class[size_class].touched) ||
             (const unsigned char *)slab.slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT != start)
             return SLAB_FORM;
     }
@@ -173,7 +184,7 @@ static enum invariant check_slab_units(const struct knoll_region *region, uint32
 {
     size_t shape = region_shape(region, index);
     for (uint32_t i = 1; i < length; i++) { /* at most 7 rounds */
-        bool is_word = i < CELL_SLAB_PREV;  /* which starts at cell 1 */
+        bool is_word = i < CELL_SLAB_PREV;  /* in compact, where it starts at cell 1 */
         if (cell_kind(*region_entry(region, index + i)) != RUN_NONE && !is_word && i % GROUP_UNITS != 0)
             return RUNS_TILE;
         if (i % GROUP_UNITS == 0 && region_shape(region, index + i) != shape)
@@ -184,10 +195,12 @@ static enum invariant check_slab_units(const struct knoll_region *region, uint32
 
 /* ---- From unit to unit ---- */
 
-/* Whether a unit that is in no slab says no shape. In compact it cannot: only a cell whose kind is SLAB says one. */
+/* Whether a unit that is in no slab says neither a shape nor that a block is held. In compact it cannot: only a cell
+ * whose kind is SLAB says that. */
 static bool says_no_shape(const struct knoll_region *region, uint32_t index)
 {
-    return KNOLL_PROFILE == KNOLL_COMPACT || region_shape(region, index) == 0;
+    return KNOLL_PROFILE == KNOLL_COMPACT ||
+           (region_shape(region, index) == 0 && slab_held(region_entry(region, index)) == 0);
 }
 
 /* Looks at the units before `end`, which must be of no kind and no shape, as far as the budget allows. */

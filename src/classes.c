@@ -13,9 +13,14 @@
 #define CAPACITY(size, units) (FITTING(size, units) < 64 ? FITTING(size, units) : 64)
 #define SHAPE(size_class, size, rotate, inverse, units)                                                                \
     {                                                                                                                  \
-        ~(uint64_t)0 >> (64 - CAPACITY(size, units)), inverse, (units)*UNIT - 1, CAPACITY(size, units), size, rotate,  \
-            size_class                                                                                                 \
+        BLOCKS(size, units), inverse, (units)*UNIT - 1, CAPACITY(size, units), size, rotate, size_class                \
     }
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC /* a bit each size / 64: with one, they are all ones less one, divided */
+#define BLOCKS(size, units) (~(uint64_t)0 / (((uint64_t)2 << ((size) / 64 - 1)) - 1))
+#else
+#define BLOCKS(size, units) (~(uint64_t)0 >> (64 - CAPACITY(size, units)))
+#endif
 
 /* class, size, rotation, inverse, units */
 const struct knoll_shape knoll_shapes[KNOLL_CLASS_COUNT] = {

@@ -9,7 +9,7 @@
 
 /* What the slabs of a class are like. size = odd << rotate. */
 struct knoll_shape {
-    uint64_t all_free; /* the word of a slab of which no block is held */
+    uint64_t blocks;   /* the bits of a slab's word that stand for a block */
     uint32_t inverse;  /* of odd, modulo 2^32 */
     uint32_t low;      /* the slab's bytes, less one: the bits of an address that say where in the slab it is */
     uint32_t capacity; /* blocks: 1 to 64 */
@@ -28,13 +28,32 @@ static inline const struct knoll_shape *shape_of(size_t shape)
 
 #define CLASS_LARGE KNOLL_CLASS_COUNT /* not a class: such a request is served by a run */
 
+/* A block's index in its slab is the number of its bit in the slab's word. In compact the blocks are numbered one by
+ * one. In classic a block has the number of the 64 bytes that it starts with, so that the address alone tells it. */
+#define INDEX_SHIFT 6 /* in classic */
+
 /* The index of the block that starts `offset` bytes into a slab of this shape, exact or not at all: where offset is
- * no multiple of the size the result is 2^20 or more. Multiplying by the inverse divides exactly if odd divides it, and
- * gives more than 2^32 / odd - 1 otherwise; the rotation divides by 2^rotate in the same way (Warren, Hacker's Delight,
- * 10-17). In classic odd is 1. */
+ * no multiple of the size the result is one that no block has. In compact it is 2^20 or more then: multiplying by the
+ * inverse divides exactly if odd divides it, and gives more than 2^32 / odd - 1 otherwise; the rotation divides by
+ * 2^rotate in the same way (Warren, Hacker's Delight, 10-17). */
 static inline uint32_t shape_block_at(const struct knoll_shape *shape, uint32_t offset)
 {
-    return rotate_right(KNOLL_PROFILE == KNOLL_CLASSIC ? offset : offset * shape->inverse, shape->rotate);
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? rotate_right(offset, INDEX_SHIFT)
+                                          : rotate_right(offset * shape->inverse, shape->rotate);
+}
+
+/* Whether a block has this index. */
+static inline bool shape_has(const struct knoll_shape *shape, uint32_t index)
+{
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? index < 64 && (shape->blocks >> index & 1) != 0 : index < shape->capacity;
+}
+
+/* The index of the block that this offset lies in, or one that no block has if it lies in what is left over at the
+ * end. */
+static inline uint32_t shape_block_around(const struct knoll_shape *shape, uint32_t offset)
+{
+    uint32_t block = offset / shape->size;
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? block * shape->size >> INDEX_SHIFT : block;
 }
 
 /* The bits of an address that say where in a slab of this shape it is. */
@@ -55,7 +74,7 @@ static inline uint32_t shape_length(const struct knoll_shape *shape)
 /* How many blocks the slabs of a class have. */
 static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
 {
-    return knoll_shapes[size_class].capacity * heap->slabs[size_class];
+    return knoll_shapes[size_class].capacity * heap->size_class[size_class].slabs;
 }
 
 /* The smallest class that holds so many granules: looked up, because to count would be slower on many processors. */
@@ -78,10 +97,11 @@ static inline size_t class_size(size_t size_class)
     return (size_t)64 << size_class;
 }
 
-/* How many bytes after the first block of a slab of this class another one starts. */
+/* How many bytes after the first block of a slab of this class the one with this index starts. */
 static inline size_t class_offset(size_t size_class, size_t index)
 {
-    return index << (size_class + 6);
+    (void)size_class;
+    return index << INDEX_SHIFT;
 }
 
 /* The smallest class that holds both size and alignment: every class is aligned to its size. */

@@ -89,7 +89,7 @@ static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *qu
         if (block == NULL && right != 0 && entry_shape(entry) != 0 && cpu_slab_shape(entry)->size_class == size_class) {
             unsigned index = bits_lowest(right);
             __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
-            block = unit_address(&cpus->heap, group_unit(group)) + index * class_size(size_class);
+            block = unit_address(&cpus->heap, group_unit(group)) + class_offset(size_class, index);
         }
         knoll_cpu_queue_let_go(cpus, group);
         if (queue->rest == QUEUE_END)
@@ -112,7 +112,7 @@ static inline void *take_here(struct knoll_cpu *cpu, size_t size_class)
         return NULL;
     entry_set_free(state->current, word ^ (sound & -sound));
     state->room++;
-    return state->start + bits_lowest(sound) * class_size(size_class);
+    return state->start + class_offset(size_class, bits_lowest(sound));
 }
 
 /* Gives back all that the processor has free, and leaves it without current slabs. */
@@ -347,7 +347,7 @@ static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *b
 void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (cpu_find_slab(&cpu->cpus->region[0], block, &place) && place.index < place.shape->capacity) {
+    if (cpu_find_slab(&cpu->cpus->region[0], block, &place) && shape_has(place.shape, place.index)) {
         uint32_t owner = entry_owner(place.entry);
         if (owner == cpu->number ? give_here(cpu, &place) : owner != NOBODY && cpu_return(cpu->cpus, &place))
             return;

@@ -85,22 +85,23 @@ uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_cl
 {
     struct knoll_heap *heap = &cpus->heap;
     struct knoll_class_state *state = &heap->size_class[size_class];
-    if ((state->current == NULL || slab_word(state->current) == 0) && !knoll_slab_refill(heap, size_class))
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    if ((state->current == NULL || slab_free(state->current, shape) == 0) && !knoll_slab_refill(heap, size_class))
         return 0;
 
-    uint64_t word = slab_word(state->current);
+    uint64_t word = slab_free(state->current, shape);
     uint32_t count = bits_count(word);
-    slab_set_word(state->current, 0);
-    heap->touched[size_class] = 64;
+    slab_set_held(state->current, shape->blocks);
+    heap->size_class[size_class].touched = 64;
     heap->allocations += count;
-    heap->free_blocks[size_class] -= count;
+    heap->size_class[size_class].free_blocks -= count;
     account_used(heap, count * class_size(size_class));
 
     unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
     const struct knoll_region *region = region_of_address(heap, start);
     uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, start) >> KNOLL_UNIT_SHIFT));
     struct knoll_cpu_entry *entry = know_slab(cpus, number);
-    bool is_fresh = word == cpu_slab_shape(entry)->all_free;
+    bool is_fresh = word == shape->blocks;
     if (is_fresh)
         __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
     entry->previous = NOT_LISTED;
@@ -115,14 +116,15 @@ uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
     struct knoll_heap *heap = &cpus->heap;
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     uint32_t *slab = entry_of(heap, group_unit(group));
-    struct slab_place place = {slab, cpu_slab_shape(entry), group_unit(group), 0};
+    const struct knoll_shape *shape = cpu_slab_shape(entry);
+    struct slab_place place = {slab, shape, group_unit(group), 0, shape->size_class};
     entry_set_owner(entry, NOBODY, entry_is_loose(entry));
-    uint64_t word = slab_word(slab) | entry_free(entry);
-    uint32_t count = bits_count(word ^ slab_word(slab));
+    uint64_t held = slab_held(slab);
+    uint32_t count = bits_count(held & entry_free(entry));
     if (count == 0)
         return 0;
-    heap->headroom += (size_t)count * place.shape->size;
-    slab_give_some(heap, place, word, count);
+    heap->headroom += (size_t)count * shape->size;
+    slab_give_some(heap, place, held & ~entry_free(entry), count);
     return count;
 }
 
@@ -207,7 +209,7 @@ void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t
         return NULL;
     if (slab_find(region_of_address(&cpus->heap, block), block, &place)) {
         struct knoll_cpu_entry *entry = know_slab(cpus, place.number);
-        entry_set_free(entry, slab_word(place.slab));
+        entry_set_free(entry, slab_free(place.slab, place.shape));
         entry_note_alignment(entry, alignment);
         entry_set_owner(entry, NOBODY, true);
     } else {

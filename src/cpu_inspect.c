@@ -70,10 +70,10 @@ static bool slab_agrees(const struct knoll_cpus *cpus, const struct knoll_region
     for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
         if (entry_shape(&entry[i]) != shape)
             return false;
-    uint64_t word = slab_word(region_entry(region, index));
+    uint64_t word = slab_free(region_entry(region, index), shape_of(shape));
     bool is_owned = entry_owner(entry) != NOBODY;
     return word == (is_owned ? 0 : entry_free(entry)) && entry_owner(entry) <= KNOLL_CPUS &&
-           ((entry_free(entry) | entry_returned(entry)) & ~shape_of(shape)->all_free) == 0 &&
+           ((entry_free(entry) | entry_returned(entry)) & ~shape_of(shape)->blocks) == 0 &&
            (entry_free(entry) & entry_returned(entry)) == 0;
 }
 

@@ -29,7 +29,7 @@ bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct c
             continue;
         if (cpu_find_slab(seen, address, place)) {
             place->group |= i << GROUP_INDEX_BITS;
-            return place->index < place->shape->capacity;
+            return shape_has(place->shape, place->index);
         }
         const struct knoll_region *region = cpus->heap.region[i];
         uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
@@ -134,7 +134,7 @@ bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
     if (twice != 0)
         knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
                          unit_address(&cpus->heap, group_unit(group)) +
-                             (size_t)bits_lowest(twice) * cpu_slab_shape(entry)->size);
+                             class_offset(cpu_slab_shape(entry)->size_class, bits_lowest(twice)));
     return bits != 0;
 }
 
@@ -148,7 +148,7 @@ static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void 
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
-    if (!cpu_find_slab(&cpus->region[0], block, &place) || place.index >= place.shape->capacity ||
+    if (!cpu_find_slab(&cpus->region[0], block, &place) || !shape_has(place.shape, place.index) ||
         !cpu_return(cpus, &place))
         free_slowly(cpus, block);
 }

@@ -148,7 +148,7 @@ static inline uint64_t cpu_slab_not_held(const struct knoll_cpu_entry *entry)
 static inline bool cpu_slab_holds(const struct cpu_place *place)
 {
     /* not covered: knoll_cpu_find has seen to the index; this keeps the shift defined by itself */
-    return place->index < place->shape->capacity && (cpu_slab_not_held(place->entry) >> place->index & 1) == 0;
+    return shape_has(place->shape, place->index) && (cpu_slab_not_held(place->entry) >> place->index & 1) == 0;
 }
 
 /* Of a run: whether a processor keeps it. Bytes, because runs of one group may be kept by several. */

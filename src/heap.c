@@ -70,8 +70,7 @@ static inline void *account_new(struct knoll_heap *heap, void *block, size_t siz
 {
     annotate_taken(block, size);
     heap->allocations++;
-    account_used(heap, usable);
-    return block;
+    return account_exceeds(heap, usable) ? raise_peak(heap, block) : block;
 }
 
 /* Notes in its slab that a block which was just taken has been asked for with this alignment, or as another size. */
@@ -159,7 +158,10 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
     if (size > KNOLL_SLAB_MAXIMUM)
         return take_run(heap, 1, size);
     size_t size_class = class_for_size(size);
-    void *block = slab_take_first(heap, size_class);
+    size_t hints = magazine_hints(heap, size_class);
+    if (magazine_is_ready(hints))
+        return account_new(heap, magazine_take(heap, size_class, hints), size, class_size(size_class));
+    void *block = hints == 0 ? slab_take_current(heap, size_class) : NULL;
     return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, size, class_size(size_class));
 }
 
@@ -187,8 +189,8 @@ void *PLAIN(calloc)(struct knoll_heap *heap, size_t count, size_t size)
 static inline void give_slab_block(struct knoll_heap *heap, struct slab_place place, void *block)
 {
     uint64_t word = slab_give_bit(place);
-    annotate_given(block, place.shape->size);
-    heap->headroom += place.shape->size;
+    annotate_given(block, place_block_size(&place));
+    heap->headroom += place_block_size(&place);
     slab_give(heap, place, word, block);
 }
 
@@ -224,26 +226,19 @@ void PLAIN(free)(struct knoll_heap *heap, void *block)
 {
     struct slab_place place;
     const struct knoll_region *region = heap->region[0];
-    if (region_holds(region, block)) {
-        if (slab_find_first(region, block, &place)) {
-            if (slab_may_give(&place)) {
-                give_slab_block(heap, place, block);
-                return;
-            }
-        } else if (large_starts(region, block)) {
-            free_run(heap, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT)); /* the first region is 0 */
-            return;
-        }
-    }
-    free_slowly(heap, block);
+    if (slab_find_block(region, block, &place))
+        give_slab_block(heap, place, block);
+    else if (region_holds(region, block) && large_starts(region, block))
+        free_run(heap, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT)); /* the first region is 0 */
+    else
+        free_slowly(heap, block);
 }
 
 void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct slab_place place;
-    const struct knoll_region *region = heap->region[0];
-    if (size <= KNOLL_SLAB_MAXIMUM && region_holds(region, block) && slab_find_first(region, block, &place) &&
-        slab_may_give(&place) && (KNOLL_HARDEN == 0 || class_for_size(size) == place.shape->size_class))
+    if (size <= KNOLL_SLAB_MAXIMUM && slab_find_block(heap->region[0], block, &place) &&
+        (KNOLL_HARDEN == 0 || class_for_size(size) == place.size_class))
         give_slab_block(heap, place, block);
     else
         PLAIN(free_aligned_sized)(heap, block, 1, size);

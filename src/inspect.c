@@ -38,9 +38,9 @@ void PLAIN(get_stats)(const struct knoll_heap *heap, struct knoll_stats *stats)
     size_t live = heap->large_blocks;
     size_t in_slabs = 0;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        size_t used = class_blocks(heap, i) - heap->free_blocks[i];
+        size_t used = class_blocks(heap, i) - heap->size_class[i].free_blocks;
         stats->size_class[i].block_size = class_size(i);
-        stats->size_class[i].slabs = heap->slabs[i];
+        stats->size_class[i].slabs = heap->size_class[i].slabs;
         stats->size_class[i].total_blocks = class_blocks(heap, i);
         stats->size_class[i].used_blocks = used;
         live += used;
@@ -78,15 +78,14 @@ static int visit(const struct walk *walk, enum knoll_item_kind kind, const unsig
     return walk->visitor(walk->context, &item);
 }
 
-static int walk_slab(const struct walk *walk, const struct knoll_shape *shape, uint64_t word,
+static int walk_slab(const struct walk *walk, const struct knoll_shape *shape, uint64_t held,
                      const unsigned char *start, size_t size)
 {
     size_t block_size = shape->size;
-    unsigned capacity = shape->capacity;
-    int stop = visit(walk, KNOLL_ITEM_SLAB, start, size, block_size, capacity);
-    for (unsigned i = 0; i < capacity && stop == 0; i++) /* at most 64 rounds */
-        if ((word >> i & 1) == 0)
-            stop = visit(walk, KNOLL_ITEM_BLOCK, start + i * block_size, block_size, block_size, 1);
+    int stop = visit(walk, KNOLL_ITEM_SLAB, start, size, block_size, shape->capacity);
+    for (; held != 0 && stop == 0; held &= held - 1) /* at most 64 rounds */
+        stop = visit(walk, KNOLL_ITEM_BLOCK, start + class_offset(shape->size_class, bits_lowest(held)), block_size,
+                     block_size, 1);
     return stop;
 }
 
@@ -107,7 +106,7 @@ static int walk_region(const struct walk *walk, struct knoll_region *region)
         start = region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
         size_t size = (size_t)length << KNOLL_UNIT_SHIFT;
         if (kind == RUN_SLAB)
-            stop = walk_slab(walk, shape_of(region_shape(region, index)), slab_word(entry), start, size);
+            stop = walk_slab(walk, shape_of(region_shape(region, index)), slab_held(entry), start, size);
         else if (kind == RUN_FREE)
             stop = visit(walk, KNOLL_ITEM_FREE, start, size, size, 0);
         else {

@@ -63,11 +63,12 @@ static void reach_in_slab(struct knoll_leaks *leaks, const struct knoll_region *
                           const void *address)
 {
     uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
-    uint32_t index = within / place->shape->size;
-    if (index >= place->shape->capacity || (slab_word(place->slab) >> index & 1) != 0)
+    uint32_t index = shape_block_around(place->shape, within);
+    if (index >= 64 || (slab_held(place->slab) >> index & 1) == 0)
         return;
     uint32_t *marks = marks_of(leaks, region, place->number & INDEX_MASK);
-    const unsigned char *start = (const unsigned char *)address - within + (size_t)index * place->shape->size;
+    const unsigned char *start =
+        (const unsigned char *)address - within + class_offset(place->shape->size_class, index);
     if ((mark_word(marks) >> index & 1) != 0 || !is_callers(leaks, start, place->shape->size, address))
         return;
     set_mark_word(marks, mark_word(marks) | bit(index));
@@ -204,7 +205,7 @@ static void take_pending(struct knoll_leaks *leaks)
         unsigned index = bits_lowest(mark_word(marks + 2));
         set_mark_word(marks + 2, mark_word(marks + 2) & ~bit(index));
         leaks->pending--;
-        look_through_block(leaks, start + (size_t)index * shape->size, shape->size);
+        look_through_block(leaks, start + class_offset(shape->size_class, index), shape->size);
     } else if (kind == RUN_LARGE && (*marks & MARK_PENDING) != 0) {
         *marks &= ~MARK_PENDING;
         leaks->pending--;
@@ -258,9 +259,9 @@ static void visit_run(struct knoll_leaks *leaks)
         stop = visit_leak(leaks, start, (size_t)length << KNOLL_UNIT_SHIFT);
     if (kind == RUN_SLAB) {
         const struct knoll_shape *shape = shape_of(region_shape(region, index));
-        uint64_t lost = shape->all_free & ~slab_word(region_entry(region, index)) & ~mark_word(marks);
+        uint64_t lost = slab_held(region_entry(region, index)) & ~mark_word(marks);
         for (; lost != 0 && stop == 0; lost &= lost - 1) /* at most 64 rounds */
-            stop = visit_leak(leaks, start + (size_t)bits_lowest(lost) * shape->size, shape->size);
+            stop = visit_leak(leaks, start + class_offset(shape->size_class, bits_lowest(lost)), shape->size);
     }
     if (stop != 0)
         leaks->stage = LEAKS_OVER;

@@ -5,8 +5,8 @@
  *     region                                            tables' end
  *     | header | entry of unit 0 | entry 1 ... | lists | slack | unit `first` |  ...
  *     |--------|-----------------|-------------|-------|-------|--------------|-----
- *       12 B,    CELLS_PER_UNIT cells each   compact only         handed out from here
- *       of 16 in compact
+ *       12 B     CELLS_PER_UNIT cells each   compact only         handed out from here
+ *       of 16
  *
  * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, six in classic. A cell says
  * something only at the edges of a run, and a run that is longer than a cell or two uses its next cells, whichever
@@ -17,7 +17,8 @@
  *       2 cells FREE  | 2     | next    END  | 2 | prev
  *       1 cell  FREE  | 1
  *     LARGE     LARGE | flags           length
- *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (classic: notes in cell 4, shape in 5)
+ *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (compact)
+ *               SLAB  | next            prev       notes      shape            word, 64 bits (classic)
  *
  * so that taking or giving back a run touches a constant number of cells, however long it is. What stands before the
  * first bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means
@@ -26,7 +27,8 @@
  *
  * A slab is aligned to its length, and each group of its units (four in compact, one in classic) says its shape: so
  * from any address in it its start is known at once. Compact has the shape in the group's first cell, where each group
- * of a slab is SLAB; classic, whose slabs are one unit long, in the last, which is 0 in all other units.
+ * of a slab is SLAB; classic, whose slabs are one unit long, in a cell of its own, which is 0 in all other units. So
+ * is the word there: whether a caller holds the block of a slab at an address is told by one bit alone.
  *
  * A unit number names a unit of any region: the region's number, then the unit's index. Index 0 is in the tables, so
  * the number 0 means none; for the same reason a heap of zero bytes is a heap without memory.
@@ -50,7 +52,7 @@
 
 /* Where unit 0's entry starts, in bytes: in classic such that the word of each slab lies at a multiple of eight, and in
  * compact such that each slab's entry lies at a multiple of KNOLL_DISTANCE_UNIT. So no word lies in two cache lines. */
-#define ENTRIES_AT (KNOLL_PROFILE == KNOLL_CLASSIC ? 12u : 16u)
+#define ENTRIES_AT 16u
 
 /* A group of units: what a slab starts at a multiple of. A slab's links leave its low bits out. */
 #define GROUP_SHIFT (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 2u)
@@ -60,9 +62,12 @@
 #define RUN_SHORTEST (KNOLL_PROFILE == KNOLL_CLASSIC ? 1u : 2u)
 
 enum cell { CELL_NEXT = 0, CELL_FREE_PREV = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
-enum slab_cell { CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_NOTES = KNOLL_PROFILE == KNOLL_CLASSIC ? 4 : 3 };
 
-#define CELL_SHAPE 5 /* in classic */
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+enum slab_cell { CELL_SLAB_PREV = 1, CELL_NOTES = 2, CELL_SHAPE = 3, CELL_WORD = 4 };
+#else
+enum slab_cell { CELL_SHAPE = CELL_NEXT, CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_NOTES = 3 };
+#endif
 
 enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE };
 

@@ -34,70 +34,72 @@ static void set_shape(struct knoll_region *region, uint32_t index, uint32_t leng
 /* Counts one slab more, or with -1 less, of which all blocks are free. */
 static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
 {
-    heap->slabs[shape->size_class] += slabs;
-    heap->free_blocks[shape->size_class] += slabs * shape->capacity;
+    heap->size_class[shape->size_class].slabs += slabs;
+    heap->size_class[shape->size_class].free_blocks += slabs * shape->capacity;
 }
 
-/* Takes the hints to a slab's blocks out of its class's magazine. */
-static void forget_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
-{
 #if KNOLL_MAGAZINE > 0
-    struct knoll_hint *magazine = heap->magazine + size_class * KNOLL_MAGAZINE;
-    unsigned hints = heap->hints[size_class];
+
+__attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class, uint32_t number)
+{
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    unsigned hints = state->hints & ~HINTS_UNSURE;
     for (unsigned i = hints; i-- > 0;) /* at most KNOLL_MAGAZINE rounds */
-        if (magazine[i].number == number)
-            magazine[i] = magazine[--hints];
-    heap->hints[size_class] = (uint8_t)hints;
-#else
-    (void)heap, (void)size_class, (void)number;
-#endif
+        if (hint_is_stale(&state->magazine[i], size_class, number))
+            state->magazine[i] = state->magazine[--hints];
+    state->hints = (uint8_t)hints;
 }
+
+/* Notes that the class's slab with this number goes back. */
+static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
+{
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    if (!SIFTS_LATER)
+        knoll_slab_sift(heap, size_class, number);
+    else if (state->hints != 0)
+        state->hints |= HINTS_UNSURE;
+}
+
+#else
+
+static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
+{
+    (void)heap, (void)size_class, (void)number;
+}
+
+#endif
 
 /* Gives back a slab of which no block is held; the free run that it is in then. */
 static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
                                                     const struct knoll_shape *shape)
 {
     struct knoll_class_state *state = &heap->size_class[shape->size_class];
-    forget_hints(heap, shape->size_class, number);
     if (state->current == slab)
         state->current = NULL;
     else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0)
         list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
     count_slab(heap, shape, (uint32_t)-1);
-    slab_set_word(slab, 0); /* or what is left of it might pass for a kind, and of the links for RUN_WAS_BLOCK */
-    slab[CELL_SLAB_PREV] = 0;
+    slab[CELL_SLAB_PREV] = 0; /* or what is left of it might pass for a kind */
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
+    doubt_hints(heap, shape->size_class, number);
     uint32_t run = knoll_pages_give(heap, number, shape_length(shape));
     slab[CELL_NEXT] |= RUN_WAS_BLOCK;
     return run;
 }
 
-/* The entry of the slab that is in hand, and its shape; NULL if there is none, or it is not empty. */
-static inline uint32_t *empty_spare(const struct knoll_heap *heap, uint32_t spare, const struct knoll_shape **shape)
-{
-    if (spare == NOWHERE)
-        return NULL;
-    uint32_t *slab = entry_of(heap, spare);
-    *shape = slab_shape(heap, spare);
-    return slab_word(slab) == (*shape)->all_free ? slab : NULL;
-}
-
 bool knoll_slab_spare_is_empty(const struct knoll_heap *heap)
 {
-    const struct knoll_shape *shape;
-    return empty_spare(heap, heap->spare_slab, &shape) != NULL;
+    return heap->spare_slab != NOWHERE && slab_held(entry_of(heap, heap->spare_slab)) == 0;
 }
 
 /* Gives back the slab kept in hand; the free run that it is in then, or NOWHERE if there is none. */
 static inline uint32_t give_spare(struct knoll_heap *heap)
 {
-    const struct knoll_shape *shape;
     uint32_t spare = heap->spare_slab;
-    uint32_t *slab = empty_spare(heap, spare, &shape);
-    if (slab == NULL)
+    if (!knoll_slab_spare_is_empty(heap))
         return NOWHERE;
     heap->spare_slab = NOWHERE;
-    return give_slab(heap, spare, slab, shape);
+    return give_slab(heap, spare, entry_of(heap, spare), slab_shape(heap, spare));
 }
 
 uint32_t knoll_slab_take_back(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
@@ -119,7 +121,7 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
     uint32_t *slab = entry_of(heap, number);
     set_shape(region_of_number(heap, number), number & INDEX_MASK, length, SHAPE_SLAB + size_class);
     slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_PREV */
-    slab_set_word(slab, shape->all_free);
+    slab_set_held(slab, 0);
     count_slab(heap, shape, 1);
     return number;
 }
@@ -128,7 +130,7 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
 static inline void set_current(struct knoll_heap *heap, size_t size_class, uint32_t number, unsigned touched)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    heap->touched[size_class] = (uint8_t)touched;
+    heap->size_class[size_class].touched = (uint8_t)touched;
     state->current = entry_of(heap, number);
     uintptr_t distance = (uintptr_t)unit_address(heap, number) - (uintptr_t)state->current;
     state->distance = (KNOLL_DISTANCE)(distance / KNOLL_DISTANCE_UNIT);
@@ -165,13 +167,13 @@ void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
     if (block != NULL)
         return block;
     (void)use_listed(heap, size_class); /* where its free block is then */
-    return slab_take_first(heap, size_class);
+    return slab_take_current(heap, size_class);
 }
 
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)
 {
     void *block = slab_take_first(heap, size_class);
-    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_first(heap, size_class) : block;
+    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_current(heap, size_class) : block;
 }
 
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)
@@ -182,11 +184,10 @@ __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t
     }
 }
 
-__attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number,
-                                               const struct knoll_shape *shape)
+__attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number)
 {
-    list_push(heap, &heap->size_class[shape->size_class].partial, slab, number, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_push(heap, &heap->size_class[slab_class(slab)].partial, slab, number, CELL_SLAB_PREV, GROUP_SHIFT);
     slab[CELL_NOTES] |= SLAB_LISTED;
-    if (slab_word(slab) == shape->all_free)
+    if (slab_held(slab) == 0)
         knoll_slab_keep(heap, number);
 }

@@ -22,20 +22,32 @@ struct slab_place {
     uint32_t *slab;                  /* its first entry */
     const struct knoll_shape *shape; /* of the slab; NULL if there is none */
     uint32_t number;                 /* its first unit */
-    uint32_t index;                  /* of the block in the slab: of none, if it is as great as the capacity */
+    uint32_t index;                  /* of the block in the slab: no block's, where none starts */
+    uint32_t size_class;             /* of the slab, if it is one */
 };
 
-/* One bit a block, set while it is free. */
-static inline uint64_t slab_word(const uint32_t *slab)
+/* The slab's word: one bit a block, set while a caller holds it. */
+static inline uint64_t slab_held(const uint32_t *slab)
 {
     uint64_t word;
     __builtin_memcpy(&word, &slab[CELL_WORD], sizeof word);
     return word;
 }
 
-static inline void slab_set_word(uint32_t *slab, uint64_t word)
+static inline void slab_set_held(uint32_t *slab, uint64_t word)
 {
     __builtin_memcpy(&slab[CELL_WORD], &word, sizeof word);
+}
+
+/* The blocks of a slab of this shape that no caller holds. */
+static inline uint64_t slab_free(const uint32_t *slab, const struct knoll_shape *shape)
+{
+    return shape->blocks & ~slab_held(slab);
+}
+
+static inline size_t slab_class(const uint32_t *slab)
+{
+    return (KNOLL_PROFILE == KNOLL_CLASSIC ? (uint8_t)slab[CELL_SHAPE] : slab[CELL_SHAPE] >> SHAPE_SHIFT) - SHAPE_SLAB;
 }
 
 /* The greatest alignment that one of the slab's blocks was asked for with. */
@@ -49,6 +61,12 @@ static inline const struct knoll_shape *slab_shape(const struct knoll_heap *heap
     return shape_of(region_shape(region_of_number(heap, number), number & INDEX_MASK));
 }
 
+/* The bytes of a block at this place: as what needs no look at the shape if that can be, for that was not looked at. */
+static inline size_t place_block_size(const struct slab_place *place)
+{
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? class_size(place->size_class) : place->shape->size;
+}
+
 /* Finds the slab of this region, whose number is named beside it, that the address is in; false if it is in none. */
 static inline bool slab_find_in(const struct knoll_region *region, uint32_t region_number, const void *address,
                                 struct slab_place *place)
@@ -59,6 +77,7 @@ static inline bool slab_find_in(const struct knoll_region *region, uint32_t regi
     if (shape < SHAPE_SLAB)
         return false;
     place->shape = shape_of(shape);
+    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
     uint32_t within = (uint32_t)(uintptr_t)address & shape_low(place->shape);
     if (KNOLL_PROFILE != KNOLL_CLASSIC)
         unit -= within >> KNOLL_UNIT_SHIFT;
@@ -83,7 +102,7 @@ static inline bool slab_find_first(const struct knoll_region *region, const void
 /* Whether a block starts at this place and is held. */
 static inline bool slab_holds(const struct slab_place *place)
 {
-    return place->index < place->shape->capacity && (slab_word(place->slab) >> place->index & 1) == 0;
+    return place->index < 64 && (slab_held(place->slab) >> place->index & 1) != 0;
 }
 
 /* Whether the block at this place may be given back: at rung 0 of hardening callers are trusted with that. */
@@ -92,50 +111,151 @@ static inline bool slab_may_give(const struct slab_place *place)
     return KNOLL_HARDEN == 0 || slab_holds(place);
 }
 
+/* Finds the block of this region, a heap's first, that starts at this address and may be given back; false if there is
+ * none. */
+static inline bool slab_find_block(const struct knoll_region *region, const void *address, struct slab_place *place)
+{
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    /* One rotation parts the address: what is no multiple of 64 bytes becomes a unit beyond every region. */
+    uintptr_t turned = rotate_right_address(region_offset(region, address), INDEX_SHIFT);
+    uintptr_t unit = turned >> (KNOLL_UNIT_SHIFT - INDEX_SHIFT);
+    if (unit >= region->count)
+        return false;
+    size_t shape = region_shape(region, (uint32_t)unit);
+    place->number = (uint32_t)unit;
+    place->index = (uint32_t)turned;
+    place->slab = region_entry(region, (uint32_t)unit);
+    place->shape = shape_of(shape);
+    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
+    return KNOLL_HARDEN == 0 ? shape >= SHAPE_SLAB : (slab_held(place->slab) >> (turned & 63) & 1) != 0;
+#else
+    return region_holds(region, address) && slab_find_first(region, address, place) && slab_may_give(place);
+#endif
+}
+
 /* Whether the block at this place has ever been handed out. */
 static inline bool slab_has_touched(const struct knoll_heap *heap, const struct slab_place *place)
 {
-    size_t size_class = place->shape->size_class;
-    return place->slab != heap->size_class[size_class].current || place->index < heap->touched[size_class];
+    size_t size_class = place->size_class;
+    return place->slab != heap->size_class[size_class].current || place->index < heap->size_class[size_class].touched;
 }
 
 /* ---- Magazines: hints to free blocks, which are to be handed out before others ---- */
 
+/* In classic, added to the number of hints when a slab of the class goes back: until they are sifted none may be used.
+ * A hint to a slab that went is told by its shape, for a class makes no slab while its magazine has hints. Neither
+ * malloc nor free looks for that: such a magazine is more than full, which costs them no other comparison. In compact
+ * they are sifted at once, because blocks lie better then: by 0.2 % of the memory for mixed sizes. */
+#define HINTS_UNSURE 0x80u
+#define SIFTS_LATER  (KNOLL_PROFILE == KNOLL_CLASSIC)
+
+_Static_assert(KNOLL_MAGAZINE < HINTS_UNSURE, "the number of hints must fit beside the flag");
+
 #if KNOLL_MAGAZINE > 0
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
+static inline struct knoll_hint hint_of(const struct slab_place *place, void *block)
+{
+    return (struct knoll_hint){block, place->slab};
+}
+
+static inline bool hint_is_of(const struct knoll_hint *hint, const uint32_t *slab, uint32_t number)
+{
+    (void)number;
+    return hint->slab == slab;
+}
+
+static inline uint32_t *hint_slab(const struct knoll_heap *heap, const struct knoll_hint *hint)
+{
+    (void)heap;
+    return hint->slab;
+}
+
+static inline uint32_t hint_index(const struct knoll_hint *hint)
+{
+    return (uint32_t)((uintptr_t)hint->block >> INDEX_SHIFT) & 63;
+}
+
+/* Whether a hint of this class's magazine is of a slab that went back. */
+static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_class, uint32_t number)
+{
+    (void)number;
+    return (uint8_t)hint->slab[CELL_SHAPE] != SHAPE_SLAB + size_class;
+}
+
+#else
+
+static inline struct knoll_hint hint_of(const struct slab_place *place, void *block)
+{
+    return (struct knoll_hint){block, place->number, place->index};
+}
+
+static inline bool hint_is_of(const struct knoll_hint *hint, const uint32_t *slab, uint32_t number)
+{
+    (void)slab;
+    return hint->number == number;
+}
+
+static inline uint32_t *hint_slab(const struct knoll_heap *heap, const struct knoll_hint *hint)
+{
+    return entry_of(heap, hint->number);
+}
+
+static inline uint32_t hint_index(const struct knoll_hint *hint)
+{
+    return hint->index;
+}
+
+/* Whether it is of the slab that has just gone back, which had this number. */
+static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_class, uint32_t number)
+{
+    (void)size_class;
+    return hint->number == number;
+}
+
+#endif
 
 static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_class)
 {
-    return heap->hints[size_class];
+    return heap->size_class[size_class].hints;
 }
+
+/* Whether this number of hints says that one can be taken. */
+static inline bool magazine_is_ready(size_t hints)
+{
+    return hints - 1 < KNOLL_MAGAZINE;
+}
+
+/* Drops the hints to slabs that went back; in compact, to the one with this number. */
+void knoll_slab_sift(struct knoll_heap *heap, size_t size_class, uint32_t number);
 
 /* Takes the block that was remembered last, of `hints` that are. */
 static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, size_t hints)
 {
-    const struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + hints - 1];
-    uint32_t *slab = entry_of(heap, hint->number);
-    heap->hints[size_class] = (uint8_t)(hints - 1);
-    slab_set_word(slab, slab_word(slab) & ~bit(hint->index));
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    const struct knoll_hint *hint = &state->magazine[hints - 1];
+    uint32_t *slab = hint_slab(heap, hint);
+    state->hints = (uint8_t)(hints - 1);
+    state->free_blocks--;
+    slab_set_held(slab, slab_held(slab) | bit(hint_index(hint)));
     return hint->block;
 }
 
 /* Remembers a block; false if there is no room for it. */
-/*@ requires \valid(heap) && \valid_read(place.shape) && place.shape->size_class < KNOLL_CLASS_COUNT;
-    requires \separated(heap, place.shape) && heap->hints[place.shape->size_class] <= KNOLL_MAGAZINE;
-    assigns heap->hints[place.shape->size_class],
-        heap->magazine[place.shape->size_class * KNOLL_MAGAZINE + heap->hints[place.shape->size_class]];
-    ensures heap->hints[place.shape->size_class] <= KNOLL_MAGAZINE;
-    ensures \result <==> \old(heap->hints[place.shape->size_class]) < KNOLL_MAGAZINE; */
+/*@ requires \valid(heap) && place.size_class < KNOLL_CLASS_COUNT;
+    assigns heap->size_class[place.size_class].hints,
+        heap->size_class[place.size_class].magazine[heap->size_class[place.size_class].hints];
+    ensures !\result ==> heap->size_class[place.size_class].hints == \old(heap->size_class[place.size_class].hints);
+    ensures \result <==> \old(heap->size_class[place.size_class].hints) < KNOLL_MAGAZINE; */
 static inline bool magazine_give(struct knoll_heap *heap, struct slab_place place, void *block)
 {
-    size_t size_class = place.shape->size_class;
-    size_t hints = heap->hints[size_class];
-    if (hints == KNOLL_MAGAZINE)
+    struct knoll_class_state *state = &heap->size_class[place.size_class];
+    size_t hints = state->hints;
+    if (hints >= KNOLL_MAGAZINE)
         return false;
-    struct knoll_hint *hint = &heap->magazine[size_class * KNOLL_MAGAZINE + hints];
-    heap->hints[size_class] = (uint8_t)(hints + 1);
-    hint->block = block;
-    hint->number = place.number;
-    hint->index = place.index;
+    state->magazine[hints] = hint_of(&place, block);
+    state->hints = (uint8_t)(hints + 1);
     return true;
 }
 
@@ -145,6 +265,18 @@ static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_c
 {
     (void)heap, (void)size_class;
     return 0;
+}
+
+static inline bool magazine_is_ready(size_t hints)
+{
+    (void)hints;
+    return false;
+}
+
+/* not covered: without hints none are sifted */
+static inline void knoll_slab_sift(struct knoll_heap *heap, size_t size_class, uint32_t number)
+{
+    (void)heap, (void)size_class, (void)number;
 }
 
 /* not covered: without hints nothing is taken */
@@ -167,7 +299,7 @@ static inline bool magazine_give(struct knoll_heap *heap, struct slab_place plac
 /* Whether a block of this class can be taken without growing it. */
 static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_class)
 {
-    return heap->free_blocks[size_class] != 0;
+    return heap->size_class[size_class].free_blocks != 0;
 }
 
 /* Makes a slab that has a free block the current one of its class, whose current one has none, nor its magazine; false
@@ -176,28 +308,32 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
 /* What seldom remains to be done after blocks were given back: to list their slab, which has not been, and to keep it
  * in hand if no block of it is held any more; or that alone. */
-void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number, const struct knoll_shape *shape);
+void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number);
 void knoll_slab_keep(struct knoll_heap *heap, uint32_t number);
+
+/* Takes a block from the class's current slab; NULL if that has none. The magazine has none. */
+static inline void *slab_take_current(struct knoll_heap *heap, size_t size_class)
+{
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    uint32_t *slab = state->current;
+    uint64_t word = slab == NULL ? 0 : slab_free(slab, &knoll_shapes[size_class]);
+    if (word == 0)
+        return NULL;
+    size_t index = chance_bit(word);
+    slab_set_held(slab, slab_held(slab) | bit((unsigned)index));
+    if (index >= state->touched)
+        state->touched = (uint8_t)(index + 1);
+    state->free_blocks--;
+    return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + class_offset(size_class, index);
+}
 
 /* Takes a block from the class's magazine, or else its current slab; NULL if both have none. */
 static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
+    if (SIFTS_LATER && magazine_hints(heap, size_class) > KNOLL_MAGAZINE)
+        knoll_slab_sift(heap, size_class, NOWHERE);
     size_t hints = magazine_hints(heap, size_class);
-    if (hints != 0) {
-        heap->free_blocks[size_class]--;
-        return magazine_take(heap, size_class, hints);
-    }
-    uint32_t *slab = state->current;
-    uint64_t word = slab == NULL ? 0 : slab_word(slab);
-    if (word == 0)
-        return NULL;
-    size_t index = chance_take_bit(&word);
-    slab_set_word(slab, word);
-    if (index >= heap->touched[size_class])
-        heap->touched[size_class] = (uint8_t)(index + 1);
-    heap->free_blocks[size_class]--;
-    return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + class_offset(size_class, index);
+    return hints == 0 ? slab_take_current(heap, size_class) : magazine_take(heap, size_class, hints);
 }
 
 /* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if
@@ -212,19 +348,20 @@ static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, 
     struct knoll_class_state *state = &heap->size_class[size_class];
     if (magazine_hints(heap, size_class) != 0 || state->current == NULL)
         return (blocks[0] = slab_take_first(heap, size_class)) != NULL;
-    size_t size = class_size(size_class);
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
     unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
-    uint64_t word = slab_word(state->current);
+    uint64_t word = slab_free(state->current, shape);
     size_t taken = 0;
-    size_t end = heap->touched[size_class]; /* of the blocks that were handed out ever, the highest ones last */
+    size_t end =
+        heap->size_class[size_class].touched; /* of the blocks that were handed out ever, the highest ones last */
     for (; word != 0 && taken < count; word &= word - 1) { /* at most 64 rounds */
         size_t index = bits_lowest(word);
-        blocks[taken++] = start + index * size;
+        blocks[taken++] = start + class_offset(size_class, index);
         end = index < end ? end : index + 1;
     }
-    heap->touched[size_class] = (uint8_t)end;
-    slab_set_word(state->current, word);
-    heap->free_blocks[size_class] -= (uint32_t)taken;
+    heap->size_class[size_class].touched = (uint8_t)end;
+    slab_set_held(state->current, shape->blocks & ~word);
+    heap->size_class[size_class].free_blocks -= (uint32_t)taken;
     return taken;
 }
 
@@ -232,24 +369,23 @@ static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, 
  * need not be kept for after a call. */
 static inline uint64_t slab_give_bit(struct slab_place place)
 {
-    uint64_t word = slab_word(place.slab) | bit(place.index);
-    slab_set_word(place.slab, word);
+    uint64_t word = slab_held(place.slab) & ~bit(place.index & 63);
+    slab_set_held(place.slab, word);
     return word;
 }
 
 /* Whether the slab, of which no hint says what was given back, is where its free blocks are looked for. */
 static inline bool slab_is_known(const struct knoll_heap *heap, const struct slab_place *place)
 {
-    return (place->slab[CELL_NOTES] & SLAB_LISTED) != 0 ||
-           place->slab == heap->size_class[place->shape->size_class].current;
+    return (place->slab[CELL_NOTES] & SLAB_LISTED) != 0 || place->slab == heap->size_class[place->size_class].current;
 }
 
 static inline void slab_give(struct knoll_heap *heap, struct slab_place place, uint64_t word, void *block)
 {
-    heap->free_blocks[place.shape->size_class]++;
+    heap->size_class[place.size_class].free_blocks++;
     if (!magazine_give(heap, place, block) && !slab_is_known(heap, &place))
-        knoll_slab_list(heap, place.slab, place.number, place.shape); /* and keeps it, if it is empty */
-    else if (word == place.shape->all_free)
+        knoll_slab_list(heap, place.slab, place.number); /* and keeps it, if it is empty */
+    else if (word == 0)
         knoll_slab_keep(heap, place.number);
 }
 
@@ -257,12 +393,12 @@ static inline void slab_give(struct knoll_heap *heap, struct slab_place place, u
  */
 static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t word, uint32_t count)
 {
-    size_t size_class = place.shape->size_class;
-    slab_set_word(place.slab, word);
-    heap->free_blocks[size_class] += count;
+    size_t size_class = place.size_class;
+    slab_set_held(place.slab, word);
+    heap->size_class[size_class].free_blocks += count;
     if (!slab_is_known(heap, &place))
-        knoll_slab_list(heap, place.slab, place.number, place.shape);
-    else if (word == place.shape->all_free)
+        knoll_slab_list(heap, place.slab, place.number);
+    else if (word == 0)
         knoll_slab_keep(heap, place.number);
 }
 

@@ -262,8 +262,10 @@ static void set_uses(void)
     set_use(region, sizeof *region, HEADER);
     for (uint32_t i = 0; i < region->count; i++) {
         set_use(region_entry(region, i), 4, INSIDE);
-        if (CLASSIC)
+        if (CLASSIC) {
             set_use(&region_entry(region, i)[CELL_SHAPE], 4, SHAPE);
+            set_use(&region_entry(region, i)[CELL_WORD], 8, INSIDE);
+        }
     }
     set_use(lists, lists_in_region(region->count) * 4, LISTS);
     uint32_t length;
@@ -283,8 +285,10 @@ static void set_uses_in_struct(void)
     SET_MEMBER(region, NOT_FLIPPED);
     SET_MEMBER(fault_handler, NOT_FLIPPED);
 #if KNOLL_MAGAZINE > 0
-    SET_MEMBER(hints, HEAP_MAGAZINES);
-    SET_MEMBER(magazine, HEAP_MAGAZINES);
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        SET_MEMBER(size_class[i].hints, HEAP_MAGAZINES);
+        SET_MEMBER(size_class[i].magazine, HEAP_MAGAZINES);
+    }
 #endif
 #if IS_BYTE_EXACT
     SET_MEMBER(quarantined_bytes, HEAP_QUARANTINE);

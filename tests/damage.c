@@ -124,9 +124,9 @@ static void every_number_of_the_struct(void **state)
         EXPECT_ALL_SEEN(by_address[i]);
     for (size_t i = 0; i < KNOLL_CLASS_COUNT; i++) {
         EXPECT_ALL_SEEN(size_class[i].partial);
-        EXPECT_ALL_SEEN(slabs[i]);
+        EXPECT_ALL_SEEN(size_class[i].slabs);
         EXPECT_ALL_SEEN(size_class[i].current);
-        EXPECT_ALL_SEEN(free_blocks[i]);
+        EXPECT_ALL_SEEN(size_class[i].free_blocks);
     }
 }
 

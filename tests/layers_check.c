@@ -125,6 +125,8 @@ static void flip_region(struct knoll_region *region)
     expect_all_seen(region, sizeof *region);
     for (uint32_t index = 0; CLASSIC && index < region->count; index++)
         expect_seen(&region_entry(region, index)[CELL_SHAPE], 0xFF);
+    for (uint32_t index = 0; CLASSIC && index < region->count; index++)
+        expect_all_seen(&region_entry(region, index)[CELL_WORD], 8);
     for (uint32_t index = 0; index < region->first; index++)
         expect_seen(region_entry(region, index), KIND_BITS);
     for (uint32_t index = region->first; index < region->count; index += length) {
@@ -141,19 +143,54 @@ static void flip_region(struct knoll_region *region)
     }
 }
 
+#if KNOLL_MAGAZINE > 0
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
+/* The bits of the address that say which block of the slab may lead to another free one, which does no harm. */
+static void flip_hint(struct knoll_hint *hint)
+{
+    unsigned char *block = hint->block;
+    expect_all_seen(&hint->slab, sizeof hint->slab);
+    for (unsigned i = 0; i < 8 * sizeof block; i++) {
+        if (i >= INDEX_SHIFT && i < KNOLL_UNIT_SHIFT)
+            continue;
+        hint->block = (void *)((uintptr_t)block ^ (uintptr_t)1 << i);
+        assert_true(knoll_check(&heap) != 0);
+        flipped++;
+    }
+    hint->block = block;
+}
+
+#else
+
+static void flip_hint(struct knoll_hint *hint)
+{
+    expect_all_seen(&hint->number, sizeof hint->number);
+    expect_all_seen(&hint->block, sizeof hint->block);
+    expect_all_seen(&hint->index, sizeof hint->index);
+}
+
+#endif
+
+/* Those that are sure. */
 static void flip_magazines(void)
 {
-#if KNOLL_MAGAZINE > 0
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        for (unsigned j = 0; j < heap.hints[i]; j++) {
-            struct knoll_hint *hint = &heap.magazine[i * KNOLL_MAGAZINE + j];
-            expect_all_seen(&hint->number, sizeof hint->number);
-            expect_all_seen(&hint->block, sizeof hint->block);
-            expect_all_seen(&hint->index, sizeof hint->index);
-        }
+        if (heap.size_class[i].hints > KNOLL_MAGAZINE)
+            knoll_slab_sift(&heap, i, NOWHERE);
+        for (unsigned j = 0; j < heap.size_class[i].hints; j++)
+            flip_hint(&heap.size_class[i].magazine[j]);
     }
-#endif
 }
+
+#else
+
+static void flip_magazines(void)
+{
+}
+
+#endif
 
 static void every_bit_that_means_something(void **state)
 {
@@ -267,7 +304,7 @@ static void large_runs(void **state)
     make_simple_heap();
     knoll_malloc(&heap, 10000);
     void *block = knoll_malloc(&heap, 10000);
-    struct block found = {{&heap.list[0], NULL, NOWHERE, 0}, 0};
+    struct block found = {{&heap.list[0], NULL, NOWHERE, 0, 0}, 0};
     assert_true(knoll_block_find(&heap, block, &found));
     uint32_t *run = found.place.slab;
     *run |= 30; /* a run after another is not at a GiB */
@@ -280,7 +317,7 @@ static void large_runs(void **state)
 
 static struct slab_place find_slab(const void *block)
 {
-    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0, 0};
     assert_true(slab_find(heap.region[0], block, &place));
     return place;
 }
@@ -293,22 +330,22 @@ static void slabs(void **state)
     void *block = knoll_malloc(&heap, 64);
     knoll_malloc(&heap, 64);
     struct knoll_class_state *counts = &heap.size_class[size_class];
-    heap.touched[size_class] = 65;
+    heap.size_class[size_class].touched = 65;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    heap.touched[size_class] = 1;
+    heap.size_class[size_class].touched = 1;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    heap.touched[size_class] = 2;
+    heap.size_class[size_class].touched = 2;
     counts->distance++;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
     counts->distance--;
     assert_int_equal(knoll_check(&heap), 0);
 
     struct slab_place place = find_slab(block);
-    uint64_t word = slab_word(place.slab);
+    uint64_t word = slab_held(place.slab);
     if (place.shape->capacity < 64) {
-        slab_set_word(place.slab, word | bit(63));
+        slab_set_held(place.slab, word | bit(63));
         assert_int_equal(knoll_check(&heap), SLAB_FORM);
-        slab_set_word(place.slab, word);
+        slab_set_held(place.slab, word);
     }
     uint32_t *current = counts->current;
     counts->current = NULL; /* so its free blocks are nowhere */
@@ -349,6 +386,10 @@ static void shapes(void **state)
         tables[CELL_SHAPE] = shape; /* tables that say they are in a slab */
         assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
         tables[CELL_SHAPE] = 0;
+        slab_set_held(tables, 1); /* or of which somebody holds a block */
+        assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
+        slab_set_held(tables, 0);
+        assert_int_equal(knoll_check(&heap), 0);
     } else {
         *entry |= 31u << SHAPE_SHIFT; /* no shape */
         assert_int_equal(knoll_check(&heap), SLAB_SHAPES);
@@ -363,13 +404,14 @@ static void magazines(void **state)
     make_simple_heap();
     unsigned size_class = class_for(1, 64);
     void *held = knoll_malloc(&heap, 64);
-    void *block = knoll_malloc(&heap, 64);
+    unsigned char *block = knoll_malloc(&heap, 64);
     knoll_free(&heap, block);
-    struct knoll_hint *hint = &heap.magazine[size_class * KNOLL_MAGAZINE];
+    struct knoll_hint *hint = heap.size_class[size_class].magazine;
     assert_ptr_equal(hint->block, block);
     struct knoll_hint sound = *hint;
     hint->block = held;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+#if KNOLL_PROFILE == KNOLL_COMPACT
     hint->index = 0; /* which is held */
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
     *hint = sound;
@@ -378,15 +420,29 @@ static void magazines(void **state)
     *hint = sound;
     hint->number = NOWHERE;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+#else
+    *hint = sound;
+    hint->block = block + 16; /* amid a block */
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    hint->block = block + KNOLL_PAGE; /* beyond the slab */
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *hint = sound;
+    hint->slab += CELLS_PER_UNIT;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+#endif
     *hint = sound;
     if (KNOLL_MAGAZINE > 1) {
         hint[1] = sound; /* twice */
-        heap.hints[size_class] = 2;
+        heap.size_class[size_class].hints = 2;
         assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-        heap.hints[size_class] = 1;
+        heap.size_class[size_class].hints = 1;
     }
     assert_int_equal(knoll_check(&heap), 0);
-    heap.hints[size_class] = KNOLL_MAGAZINE + 1;
+    heap.size_class[size_class].hints = KNOLL_MAGAZINE + 1;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    heap.size_class[size_class].hints = 1 | HINTS_UNSURE;
+    assert_int_equal(knoll_check(&heap), 0);
+    heap.size_class[size_class].hints = (KNOLL_MAGAZINE + 1) | HINTS_UNSURE;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
 }
 

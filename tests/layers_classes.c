@@ -36,7 +36,8 @@ static void the_shapes(void **state)
         assert_true(blocks >= 1);
         assert_int_equal(shape->capacity, blocks);
         for (unsigned block = 0; block < 64; block++)
-            assert_int_equal(shape->all_free >> block & 1, block < shape->capacity);
+            assert_int_equal(shape->blocks >> block & 1,
+                             CLASSIC ? block * 64 % shape->size == 0 : block < shape->capacity);
         /* No slab is longer than its blocks need: what is left over is less than one, and in all but a sixteenth. */
         size_t rest = slab_bytes(shape) - (size_t)shape->capacity * shape->size;
         assert_true(rest < shape->size && rest * 16 < slab_bytes(shape));
@@ -57,7 +58,7 @@ static void the_classes(void **state)
         assert_true(CLASSIC ? shape_length(shape) == 1 : shape_length(shape) == 4 || shape_length(shape) == 8);
         assert_int_equal(shape_low(shape), shape->low);
         for (size_t block = 0; block < 64; block++)
-            assert_int_equal(class_offset(i, block), block * shape->size);
+            assert_int_equal(class_offset(i, block), block * (CLASSIC ? 64 : shape->size));
         previous = class_size(i);
     }
     assert_int_equal(previous, KNOLL_SLAB_MAXIMUM);
@@ -129,13 +130,22 @@ static void the_block_at_an_offset(void **state)
     (void)state;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_shape *shape = &knoll_shapes[i];
+        uint32_t step = CLASSIC ? 64 : shape->size; /* what indices count */
         uint32_t block = 0, into = 0;
         /* Further than the slab reaches: a block that would start behind it must be known by its index. */
         for (uint32_t offset = 0; offset <= 2 * slab_bytes(shape); offset++) {
             uint32_t found = shape_block_at(shape, offset);
+            bool starts = offset % shape->size == 0 && offset / shape->size < shape->capacity;
             if (into == 0 ? found != block : found < NO_BLOCK)
                 assert_int_equal(offset, found);
-            if (++into == shape->size) {
+            assert_int_equal(shape_has(shape, found), starts);
+            if (offset < slab_bytes(shape)) {
+                uint32_t around = shape_block_around(shape, offset);
+                bool inside = offset / shape->size < shape->capacity;
+                assert_int_equal(shape_has(shape, around), inside);
+                assert_true(!inside || class_offset(i, around) == offset - offset % shape->size);
+            }
+            if (++into == step) {
                 into = 0;
                 block++;
             }
@@ -153,7 +163,7 @@ static void the_blocks_of_a_class(void **state)
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         const struct knoll_shape *shape = &knoll_shapes[i];
         uint32_t before = class_blocks(&heap, shape->size_class), slabs = 3 + i;
-        heap.slabs[shape->size_class] += slabs;
+        heap.size_class[shape->size_class].slabs += slabs;
         assert_int_equal(class_blocks(&heap, shape->size_class), before + slabs * shape->capacity);
     }
 }

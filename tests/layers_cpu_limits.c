@@ -44,7 +44,7 @@ static void slabs_come_several_at_once(void **state)
         uint32_t slabs = (32 + capacity - 1) / capacity;
         slabs = slabs < KNOLL_CPU_BATCH ? slabs : KNOLL_CPU_BATCH;
         assert_int_equal(first.size_class[i].listed, slabs - 1); /* and the current one */
-        assert_int_equal(cpus.heap.slabs[i], slabs);
+        assert_int_equal(cpus.heap.size_class[i].slabs, slabs);
         assert_int_equal(first.size_class[i].room, cpu_most_free(i) - (int32_t)(slabs * capacity) + 1);
         assert_int_equal(knoll_cpu_check(&first), 0);
     }

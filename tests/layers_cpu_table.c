@@ -13,11 +13,10 @@ static void only_its_blocks_are_held(void **state)
         unsigned char *block = knoll_cpu_malloc(&first, size);
         struct cpu_place place = find(block);
         assert_true(cpu_slab_holds(&place));
-        unsigned char *slab = block - (size_t)place.index * place.shape->size;
+        unsigned char *slab = block - class_offset(place.shape->size_class, place.index);
         uint32_t held = place.index;
-        for (place.index = 0; place.index <= place.shape->capacity; place.index++)
-            if (place.index < 64)
-                assert_int_equal(cpu_slab_holds(&place), place.index == held);
+        for (place.index = 0; place.index <= 64; place.index++)
+            assert_int_equal(cpu_slab_holds(&place), place.index == held);
         size_t end = (size_t)place.shape->capacity * place.shape->size;
         if (end < (size_t)place.shape->low + 1) {
             knoll_cpu_free(&first, slab + end);

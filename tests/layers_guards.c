@@ -84,8 +84,8 @@ static void a_block_that_cannot_serve(void **state)
         knoll_free(&heap, knoll_malloc(&heap, 900));
         knoll_drain(&heap);
         size_t size_class = class_for(1, 900 + OVERHEAD);
-        struct knoll_hint *hint = &heap.magazine[size_class * KNOLL_MAGAZINE];
-        assert_int_equal(heap.hints[size_class], 1);
+        struct knoll_hint *hint = heap.size_class[size_class].magazine;
+        assert_int_equal(heap.size_class[size_class].hints, 1);
         hint->block = which == 0 ? (unsigned char *)hint->block + 16 : small - GUARD_FRONT;
         assert_null(knoll_malloc(&heap, 900));
         assert_int_equal(last_fault.count, 1);

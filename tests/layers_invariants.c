@@ -26,7 +26,7 @@ static uint32_t index_of(const void *address)
 
 static struct slab_place find(const void *block)
 {
-    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0, 0};
     assert_true(slab_find(heap.region[0], block, &place));
     return place;
 }
@@ -272,7 +272,7 @@ static void a_slab_out_of_place(void **state)
     for (uint32_t i = 0; i < length; i += GROUP_UNITS)
         *region_entry(region, index + i) = (uint32_t)(SHAPE_SLAB + shape) << SHAPE_SHIFT;
     region_entry(region, index)[CELL_NOTES] = 0;
-    slab_set_word(region_entry(region, index), knoll_shapes[shape].all_free >> 1);
+    slab_set_held(region_entry(region, index), knoll_shapes[shape].blocks & ~(knoll_shapes[shape].blocks >> 1));
     assert_true(((uintptr_t)region + index * UNIT) % (length * UNIT) != 0);
     expect(SLAB_FORM);
 }
@@ -284,7 +284,7 @@ static void *fill_slab(size_t size)
 {
     struct slab_place place = find(knoll_malloc(&heap, size));
     void *block = NULL;
-    while (slab_word(place.slab) != 0)
+    while (slab_free(place.slab, place.shape) != 0)
         block = knoll_malloc(&heap, size);
     return block;
 }
@@ -305,7 +305,7 @@ static void listed_slabs(void **state)
         knoll_free(&heap, block[i]);
         listed[i] = find(block[i]);
 #if KNOLL_MAGAZINE > 0
-        heap.hints[class_for(1, sizes[i])] = 0; /* as if no magazine had it */
+        heap.size_class[class_for(1, sizes[i])].hints = 0; /* as if no magazine had it */
         list_push(&heap, &states[i]->partial, listed[i].slab, listed[i].number, CELL_SLAB_PREV, GROUP_SHIFT);
         listed[i].slab[CELL_NOTES] |= SLAB_LISTED;
 #endif
@@ -342,11 +342,11 @@ static void hints_beyond_the_magazine(void **state)
     void *kept = knoll_malloc(&heap, 64);
     knoll_free(&heap, knoll_malloc(&heap, 64));
     assert_non_null(kept);
-    for (unsigned i = 1; i < KNOLL_MAGAZINE; i++)
-        heap.magazine[size_class * KNOLL_MAGAZINE + i].number = NOWHERE;
-    heap.hints[size_class] = KNOLL_MAGAZINE + 1;
+    struct knoll_hint *hints = heap.size_class[size_class].magazine;
+    memset(hints + 1, 0, (KNOLL_MAGAZINE - 1) * sizeof *hints);
+    heap.size_class[size_class].hints = KNOLL_MAGAZINE + 1;
     expect(FREE_BLOCKS);
-    heap.hints[size_class] = 1;
+    heap.size_class[size_class].hints = 1;
     expect(0);
 #endif
 }

@@ -21,24 +21,24 @@ static void a_slab_of_the_usual_length(void **state)
         assert_true(is_aligned(blocks[0], shape_length(shape) * UNIT));
         assert_ptr_equal(unit_address(&heap, place.number), blocks[0]);
         assert_ptr_equal(counts->current, place.slab);
-        assert_int_equal(heap.touched[i], shape->capacity);
-        assert_int_equal(slab_word(place.slab), 0);
+        assert_int_equal(heap.size_class[i].touched, index_of(i, shape->capacity - 1u) + 1);
+        assert_int_equal(slab_free(place.slab, place.shape), 0);
         assert_int_equal(slab_alignment(place.slab), 16);
         for (unsigned block = 0; block < shape->capacity; block++) { /* from the lowest to the highest */
             assert_ptr_equal(blocks[block], blocks[0] + block * class_size(i));
-            assert_int_equal(find(blocks[block]).index, block);
+            assert_int_equal(find(blocks[block]).index, index_of(i, block));
         }
-        assert_true(heap.slabs[i] == 1 && class_blocks(&heap, i) == shape->capacity);
-        assert_true(heap.free_blocks[i] == 0 && counts->partial == NOWHERE);
+        assert_true(heap.size_class[i].slabs == 1 && class_blocks(&heap, i) == shape->capacity);
+        assert_true(heap.size_class[i].free_blocks == 0 && counts->partial == NOWHERE);
 
         const unsigned char *next = take(i); /* needs another slab */
         assert_int_equal(find(next).index, 0);
         assert_ptr_equal(counts->current, find(next).slab);
         assert_true(counts->current != place.slab);
-        assert_int_equal(heap.slabs[i], 2);
+        assert_int_equal(heap.size_class[i].slabs, 2);
         assert_int_equal(class_blocks(&heap, i), 2 * shape->capacity);
         assert_int_equal(counts->partial, NOWHERE); /* the full one is nowhere any more */
-        assert_int_equal(heap.touched[i], 1);
+        assert_int_equal(heap.size_class[i].touched, 1);
         assert_int_equal(knoll_check(&heap), 0);
     }
 }
@@ -79,7 +79,7 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     assert_true((blocks[0] != NULL) == (length != 0));
     if (length == 0) {
         assert_int_equal(knoll_pages_longest(&heap), units);
-        assert_true(heap.slabs[i] == 0 && counts->current == NULL);
+        assert_true(heap.size_class[i].slabs == 0 && counts->current == NULL);
         return;
     }
     struct slab_place place = find(blocks[0]);
@@ -89,10 +89,10 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     assert_true(is_aligned(blocks[0], length * UNIT));
     assert_true(place.shape->size_class == i && place.shape->size == class_size(i));
     assert_int_equal(place.shape->capacity, capacity);
-    assert_int_equal(slab_word(place.slab), bits_low((unsigned)capacity) - 1);
+    assert_int_equal(slab_free(place.slab, place.shape), place.shape->blocks - 1);
     assert_int_equal(class_blocks(&heap, i), capacity);
     for (size_t at = capacity * class_size(i); at < length * UNIT; at++) {
-        assert_true(find(blocks[0] + at).index >= capacity);
+        assert_false(shape_has(place.shape, find(blocks[0] + at).index));
         assert_int_equal(knoll_address_fault(&heap, blocks[0] + at), KNOLL_FAULT_NOT_HANDED_OUT);
     }
     /* What is left over stays free. */
@@ -103,19 +103,19 @@ static void expect_slab_in(unsigned i, uint32_t first, uint32_t units)
     assert_int_equal(knoll_pages_longest(&heap), longest);
     for (unsigned more = 1; more < capacity; more++)
         blocks[more] = take(i);
-    assert_int_equal(slab_word(place.slab), 0);
-    assert_int_equal(heap.slabs[i], 1);
+    assert_int_equal(slab_free(place.slab, place.shape), 0);
+    assert_int_equal(heap.size_class[i].slabs, 1);
     assert_int_equal(knoll_check(&heap), 0);
     if (length == units) {
         assert_null(try_take(i));
-        assert_int_equal(heap.free_blocks[i], 0);
+        assert_int_equal(heap.size_class[i].free_blocks, 0);
     }
     for (unsigned block = 0; block < capacity; block++)
         give(blocks[block]);
     assert_int_equal(heap.spare_slab, place.number);
     give_back_the_slab_in_hand();
     assert_int_equal(knoll_pages_longest(&heap), units);
-    assert_true(heap.slabs[i] == 0 && class_blocks(&heap, i) == 0);
+    assert_true(heap.size_class[i].slabs == 0 && class_blocks(&heap, i) == 0);
     assert_int_equal(knoll_check(&heap), 0);
 }
 
@@ -145,28 +145,28 @@ static void the_slab_kept_in_hand(void **state)
         give(block);
         assert_int_equal(heap.spare_slab, number);
         assert_true(knoll_slab_spare_is_empty(&heap));
-        assert_int_equal(heap.slabs[i], 1);
+        assert_int_equal(heap.size_class[i].slabs, 1);
 
         assert_ptr_equal(take(i), block); /* used again, and still the one in hand, but not to be given back */
         assert_false(knoll_slab_spare_is_empty(&heap));
         assert_int_equal(knoll_slab_take_back(&heap, RUN_SHORTEST, 1), NOWHERE);
         assert_int_equal(heap.spare_slab, number);
         give(block);
-        assert_int_equal(heap.slabs[i], 1);
+        assert_int_equal(heap.size_class[i].slabs, 1);
 
         uint32_t run = hold(RUN_SHORTEST, 1);
         assert_int_equal(heap.spare_slab, number); /* not given up where there is other memory */
-        assert_int_equal(heap.slabs[i], 1);
+        assert_int_equal(heap.size_class[i].slabs, 1);
         release(run);
 
         unsigned char *next = take(other);
         uint32_t next_number = find(next).number;
         give(next); /* takes its place, and it goes back */
         assert_int_equal(heap.spare_slab, next_number);
-        assert_true(heap.slabs[i] == 0 && class_blocks(&heap, i) == 0);
+        assert_true(heap.size_class[i].slabs == 0 && class_blocks(&heap, i) == 0);
         assert_true(counts->partial == NOWHERE && counts->current == NULL);
-        assert_int_equal(magazine_hints(&heap, i), 0);
-        assert_int_equal(heap.slabs[other], 1);
+        assert_int_equal(hints_to_slabs(i), 0);
+        assert_int_equal(heap.size_class[other].slabs, 1);
         struct slab_place place;
         for (uint32_t unit = 0; unit < shape_length(usual(i)); unit++)
             assert_false(slab_find(heap.region[0], block + unit * UNIT, &place));
@@ -187,7 +187,7 @@ static void the_slab_in_hand_serves_others(void **state)
         give(take(i));
         assert_int_equal(hold(units, 1), first);
         assert_int_equal(heap.spare_slab, NOWHERE);
-        assert_int_equal(heap.slabs[i], 0);
+        assert_int_equal(heap.size_class[i].slabs, 0);
         release(first);
 
         unsigned char *block = take(i);
@@ -196,8 +196,8 @@ static void the_slab_in_hand_serves_others(void **state)
         bool fits = length_in(first, units, shape_length(usual(other))) != 0;
         block = try_take(other);
         assert_true((block != NULL) == fits);
-        assert_int_equal(heap.slabs[i], 0); /* even if in vain */
-        assert_int_equal(heap.slabs[other], fits);
+        assert_int_equal(heap.size_class[i].slabs, 0); /* even if in vain */
+        assert_int_equal(heap.size_class[other].slabs, fits);
         if (fits) { /* a new slab has no notes */
             assert_int_equal(find(block).slab[CELL_NOTES] & (SLAB_LISTED | SLAB_LOOSE), 0);
             assert_int_equal(slab_alignment(find(block).slab), 16);
@@ -238,7 +238,7 @@ static void everything_freed_is_one_run_again(void **state)
     }
     uint32_t slabs = 0;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++)
-        slabs += heap.slabs[i];
+        slabs += heap.size_class[i].slabs;
     assert_int_equal(slabs, 1);
     assert_true(knoll_slab_spare_is_empty(&heap));
     release(hold(longest, 1)); /* in compact this needs the slab's memory, but in classic another run may be as long */
@@ -246,8 +246,8 @@ static void everything_freed_is_one_run_again(void **state)
     assert_memory_equal(heap.free_runs, free_runs, sizeof free_runs);
     assert_int_equal(knoll_pages_longest(&heap), longest);
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        assert_true(heap.slabs[i] == 0 && heap.free_blocks[i] == 0);
-        assert_int_equal(magazine_hints(&heap, i), 0);
+        assert_true(heap.size_class[i].slabs == 0 && heap.size_class[i].free_blocks == 0);
+        assert_int_equal(hints_to_slabs(i), 0);
     }
     assert_int_equal(knoll_check(&heap), 0);
 }
@@ -272,8 +272,9 @@ static void every_address(void **state)
             bool inside = address >= first && address < end;
             bool found = slab_find(region, address, &place);
             bool starts = inside && into == 0 && index < shape->capacity;
-            if (found != inside || (found && (place.shape != shape || place.number != number ||
-                                              (starts ? place.index != index : place.index < shape->capacity))))
+            if (found != inside ||
+                (found && (place.shape != shape || place.number != number ||
+                           (starts ? place.index != index_of(i, index) : shape_has(shape, place.index)))))
                 assert_ptr_equal(address, NULL);
             if (inside && ++into == shape->size) {
                 into = 0;
@@ -297,7 +298,7 @@ static void blocks_handed_out_once(void **state)
         unsigned char *held = blocks[0], *freed = blocks[1];
         give(freed);
         for (unsigned again = 0; again < 2; again++) {
-            assert_int_equal(heap.touched[i], 2);
+            assert_int_equal(heap.size_class[i].touched, index_of(i, 1) + 1);
             assert_int_equal(knoll_address_fault(&heap, freed), KNOLL_FAULT_DOUBLE_FREE);
             assert_int_equal(knoll_address_fault(&heap, freed + 1), KNOLL_FAULT_NOT_HANDED_OUT);
             assert_int_equal(knoll_address_fault(&heap, held + 1), KNOLL_FAULT_INTERIOR);
@@ -358,7 +359,7 @@ static void a_slab_leaves_nothing_behind(void **state)
     for (size_t alignment = 16; alignment <= KNOLL_SLAB_MAXIMUM; alignment *= 2) {
         make_wide();
         unsigned char *block = knoll_aligned_alloc(&heap, alignment, alignment);
-        struct slab_place place = {NULL, &knoll_shapes[0], 0, 0};
+        struct slab_place place = {NULL, &knoll_shapes[0], 0, 0, 0};
         assert_true(slab_find(heap.region[0], block, &place));
         uint32_t units = shape_length(place.shape);
         unsigned char *slab = unit_address(&heap, place.number);

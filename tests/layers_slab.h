@@ -26,7 +26,7 @@ static inline void make_wide(void)
 
 static inline struct slab_place find(const void *address)
 {
-    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0, 0};
     assert_true(slab_find(region_of_address(&heap, address), address, &place));
     return place;
 }
@@ -34,6 +34,20 @@ static inline struct slab_place find(const void *address)
 static inline const struct knoll_shape *usual(unsigned size_class)
 {
     return &knoll_shapes[size_class];
+}
+
+/* The index of a slab's block, counted from 0. */
+static inline uint32_t index_of(unsigned size_class, size_t block)
+{
+    return (uint32_t)(CLASSIC ? block * class_size(size_class) / 64 : block);
+}
+
+/* How many hints a class's magazine has to slabs that there are. */
+static inline size_t hints_to_slabs(unsigned size_class)
+{
+    if (magazine_hints(&heap, size_class) > KNOLL_MAGAZINE)
+        knoll_slab_sift(&heap, size_class, NOWHERE);
+    return magazine_hints(&heap, size_class);
 }
 
 static inline unsigned char *try_take(unsigned size_class)
