@@ -7,10 +7,12 @@
 #include "bits.h"
 #include "knoll.h"
 
+/*@ predicate may_be_told_by_sign(integer bytes) = SIZE_MAX > UINT32_MAX ==> bytes <= SIZE_MAX / 2; */
+
 /* Counts that callers hold so much more. True if that is more than they ever did: then raise_peak has to follow. On 64
  * bits the headroom's highest bit tells, in the instruction that subtracts; where a heap may be larger than half of all
  * addresses, the headroom before has to be compared. */
-/*@ requires \valid(heap) && heap->headroom <= SIZE_MAX / 2 && more <= SIZE_MAX / 2;
+/*@ requires \valid(heap) && may_be_told_by_sign(heap->headroom) && may_be_told_by_sign(more);
     assigns heap->headroom;
     ensures \result <==> \old(heap->headroom) < more;
     ensures heap->headroom == \old(heap->headroom) - more + (\result ? SIZE_MAX + 1 : 0); */
@@ -34,7 +36,8 @@ static __attribute__((noinline, unused)) void *raise_peak(struct knoll_heap *hea
     return block;
 }
 
-/*@ requires \valid(heap) && heap->headroom <= heap->peak && heap->headroom <= SIZE_MAX / 2 && more <= SIZE_MAX / 2;
+/*@ requires \valid(heap) && heap->headroom <= heap->peak;
+    requires may_be_told_by_sign(heap->headroom) && may_be_told_by_sign(more);
     requires heap->peak - heap->headroom + more <= SIZE_MAX;
     assigns heap->peak, heap->headroom;
     ensures used: heap->peak - heap->headroom == \old(heap->peak) - \old(heap->headroom) + more;

@@ -161,7 +161,7 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
     size_t hints = magazine_hints(heap, size_class);
     if (magazine_is_ready(hints))
         return account_new(heap, magazine_take(heap, size_class, hints), size, class_size(size_class));
-    void *block = hints == 0 ? slab_take_current(heap, size_class) : NULL;
+    void *block = SIFTS_LATER && hints != 0 ? NULL : slab_take_current(heap, size_class);
     return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, size, class_size(size_class));
 }
 
@@ -209,27 +209,23 @@ static void give(struct knoll_heap *heap, const struct block *block, void *addre
         give_slab_block(heap, block->place, address);
 }
 
-/* Frees what is no block of the first region: one of another, or a fault. */
+/* Frees what is no block of a slab of the first region: a run, a block of another, or a fault. */
 static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block)
 {
     struct block found;
-    if (block != NULL && find_or_report(heap, block, &found))
+    const struct knoll_region *region = heap->region[0];
+    uint32_t unit = (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT);
+    if (region_holds(region, block) && region_shape(region, unit) < SHAPE_SLAB && large_starts(region, block))
+        give_run(heap, unit); /* the first region is 0 */
+    else if (block != NULL && find_or_report(heap, block, &found))
         give(heap, &found, block);
-}
-
-static __attribute__((noinline)) void free_run(struct knoll_heap *heap, uint32_t number)
-{
-    give_run(heap, number);
 }
 
 void PLAIN(free)(struct knoll_heap *heap, void *block)
 {
     struct slab_place place;
-    const struct knoll_region *region = heap->region[0];
-    if (slab_find_block(region, block, &place))
+    if (slab_find_block(heap->region[0], block, &place))
         give_slab_block(heap, place, block);
-    else if (region_holds(region, block) && large_starts(region, block))
-        free_run(heap, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT)); /* the first region is 0 */
     else
         free_slowly(heap, block);
 }

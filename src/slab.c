@@ -8,7 +8,8 @@
  *
  * Invariants:
  *   1. A slab is listed just if it has a free block that no hint says and is not the current one. Blocks are taken from
- *      slabs only while the class's magazine has no hint, so what a hint says is free stays so.
+ *      slabs only while the class's magazine has no hint, so what a hint says is free stays so; and slabs are made only
+ *      then, so a hint to one that went back never says a block of another slab of the class.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
  *   3. Each group of a slab's units says its shape, and no other group says one.
  *   4. Of each class its slabs are counted, their blocks, and the bits in their words.

@@ -155,6 +155,8 @@ _Static_assert(KNOLL_MAGAZINE < HINTS_UNSURE, "the number of hints must fit besi
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
+/*@ requires \valid_read(place);
+    assigns \nothing; */
 static inline struct knoll_hint hint_of(const struct slab_place *place, void *block)
 {
     return (struct knoll_hint){block, place->slab};
@@ -186,6 +188,8 @@ static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_clas
 
 #else
 
+/*@ requires \valid_read(place);
+    assigns \nothing; */
 static inline struct knoll_hint hint_of(const struct slab_place *place, void *block)
 {
     return (struct knoll_hint){block, place->number, place->index};
@@ -224,7 +228,7 @@ static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_c
 /* Whether this number of hints says that one can be taken. */
 static inline bool magazine_is_ready(size_t hints)
 {
-    return hints - 1 < KNOLL_MAGAZINE;
+    return SIFTS_LATER ? hints - 1 < KNOLL_MAGAZINE : hints != 0;
 }
 
 /* Drops the hints to slabs that went back; in compact, to the one with this number. */
