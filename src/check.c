@@ -196,8 +196,7 @@ static bool lists_agree(const struct knoll_heap *heap)
  * it is unsure. */
 static bool hints_agree(size_t hints, size_t found)
 {
-    return hints < HINTS_UNSURE ? hints == found
-                                : hints - HINTS_UNSURE >= found && hints - HINTS_UNSURE <= KNOLL_MAGAZINE;
+    return hints < HINTS_UNSURE ? hints == found : hints - HINTS_UNSURE <= KNOLL_MAGAZINE;
 }
 
 static enum invariant check_class(const struct knoll_heap *heap, struct knoll_check_cursor *cursor, unsigned size_class)

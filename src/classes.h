@@ -48,8 +48,8 @@ static inline bool shape_has(const struct knoll_shape *shape, uint32_t index)
     return KNOLL_PROFILE == KNOLL_CLASSIC ? index < 64 && (shape->blocks >> index & 1) != 0 : index < shape->capacity;
 }
 
-/* The index of the block that this offset lies in, or one that no block has if it lies in what is left over at the
- * end. */
+/* The index of the block that this offset in a slab lies in, or one that no block has if it lies in what is left over
+ * at the end. Less than 64. */
 static inline uint32_t shape_block_around(const struct knoll_shape *shape, uint32_t offset)
 {
     uint32_t block = offset / shape->size;

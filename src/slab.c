@@ -41,7 +41,8 @@ static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape,
 
 #if KNOLL_MAGAZINE > 0
 
-__attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class, uint32_t number)
+/* Drops the hints to slabs that went back; in compact, to the one with this number. */
+static inline void sift(struct knoll_heap *heap, size_t size_class, uint32_t number)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
     unsigned hints = state->hints & ~HINTS_UNSURE;
@@ -51,14 +52,18 @@ __attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t s
     state->hints = (uint8_t)hints;
 }
 
+__attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
+{
+    sift(heap, size_class, NOWHERE);
+}
+
 /* Notes that the class's slab with this number goes back. */
 static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
     if (!SIFTS_LATER)
-        knoll_slab_sift(heap, size_class, number);
-    else if (state->hints != 0)
-        state->hints |= HINTS_UNSURE;
+        sift(heap, size_class, number);
+    if (SIFTS_LATER && heap->size_class[size_class].hints != 0)
+        heap->size_class[size_class].hints |= HINTS_UNSURE;
 }
 
 #else

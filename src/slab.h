@@ -231,8 +231,8 @@ static inline bool magazine_is_ready(size_t hints)
     return SIFTS_LATER ? hints - 1 < KNOLL_MAGAZINE : hints != 0;
 }
 
-/* Drops the hints to slabs that went back; in compact, to the one with this number. */
-void knoll_slab_sift(struct knoll_heap *heap, size_t size_class, uint32_t number);
+/* Drops the hints to slabs that went back, in classic. */
+void knoll_slab_sift(struct knoll_heap *heap, size_t size_class);
 
 /* Takes the block that was remembered last, of `hints` that are. */
 static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, size_t hints)
@@ -278,9 +278,9 @@ static inline bool magazine_is_ready(size_t hints)
 }
 
 /* not covered: without hints none are sifted */
-static inline void knoll_slab_sift(struct knoll_heap *heap, size_t size_class, uint32_t number)
+static inline void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
 {
-    (void)heap, (void)size_class, (void)number;
+    (void)heap, (void)size_class;
 }
 
 /* not covered: without hints nothing is taken */
@@ -335,7 +335,7 @@ static inline void *slab_take_current(struct knoll_heap *heap, size_t size_class
 static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 {
     if (SIFTS_LATER && magazine_hints(heap, size_class) > KNOLL_MAGAZINE)
-        knoll_slab_sift(heap, size_class, NOWHERE);
+        knoll_slab_sift(heap, size_class);
     size_t hints = magazine_hints(heap, size_class);
     return hints == 0 ? slab_take_current(heap, size_class) : magazine_take(heap, size_class, hints);
 }
@@ -356,16 +356,17 @@ static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, 
     unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
     uint64_t word = slab_free(state->current, shape);
     size_t taken = 0;
-    size_t end =
-        heap->size_class[size_class].touched; /* of the blocks that were handed out ever, the highest ones last */
-    for (; word != 0 && taken < count; word &= word - 1) { /* at most 64 rounds */
+    size_t end = state->touched;         /* of the blocks that were handed out ever, the highest ones last */
+    while (word != 0 && taken < count) { /* at most 64 rounds */
         size_t index = bits_lowest(word);
-        blocks[taken++] = start + class_offset(size_class, index);
+        word &= word - 1;
+        blocks[taken] = start + class_offset(size_class, index);
+        taken++;
         end = index < end ? end : index + 1;
     }
-    heap->size_class[size_class].touched = (uint8_t)end;
+    state->touched = (uint8_t)end;
     slab_set_held(state->current, shape->blocks & ~word);
-    heap->size_class[size_class].free_blocks -= (uint32_t)taken;
+    state->free_blocks -= (uint32_t)taken;
     return taken;
 }
 

@@ -178,7 +178,7 @@ static void flip_magazines(void)
 {
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         if (heap.size_class[i].hints > KNOLL_MAGAZINE)
-            knoll_slab_sift(&heap, i, NOWHERE);
+            knoll_slab_sift(&heap, i);
         for (unsigned j = 0; j < heap.size_class[i].hints; j++)
             flip_hint(&heap.size_class[i].magazine[j]);
     }
@@ -440,6 +440,26 @@ static void magazines(void **state)
     assert_int_equal(knoll_check(&heap), 0);
     heap.size_class[size_class].hints = KNOLL_MAGAZINE + 1;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    heap.size_class[size_class].hints = 1;
+    assert_int_equal(knoll_check(&heap), 0);
+
+    size_class = class_for(1, 800); /* in compact something is left over after its blocks */
+    assert_non_null(knoll_malloc(&heap, 800));
+    if (CLASSIC)
+        assert_non_null(knoll_malloc(&heap, 800));
+    block = knoll_malloc(&heap, 800);
+    knoll_free(&heap, block);
+    hint = heap.size_class[size_class].magazine;
+    sound = *hint;
+#if KNOLL_PROFILE == KNOLL_COMPACT
+    hint->index = knoll_shapes[size_class].capacity;
+    hint->block = block + (hint->index - sound.index) * class_size(size_class); /* no block */
+#else
+    hint->block = block + 64; /* amid a block, where another class has one */
+#endif
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *hint = sound;
+    assert_int_equal(knoll_check(&heap), 0);
     heap.size_class[size_class].hints = 1 | HINTS_UNSURE;
     assert_int_equal(knoll_check(&heap), 0);
     heap.size_class[size_class].hints = (KNOLL_MAGAZINE + 1) | HINTS_UNSURE;

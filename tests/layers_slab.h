@@ -46,7 +46,7 @@ static inline uint32_t index_of(unsigned size_class, size_t block)
 static inline size_t hints_to_slabs(unsigned size_class)
 {
     if (magazine_hints(&heap, size_class) > KNOLL_MAGAZINE)
-        knoll_slab_sift(&heap, size_class, NOWHERE);
+        knoll_slab_sift(&heap, size_class);
     return magazine_hints(&heap, size_class);
 }
 
