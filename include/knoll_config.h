@@ -33,9 +33,9 @@
 
 /* KNOLL_MAGAZINE: how many freed blocks of each class are remembered, to be handed out again before others. Default 16,
  * in compact 4: with 16 a load of mixed sizes needs 0.3 % more memory there. Each costs 16 bytes a class in struct
- * knoll_heap, 12 on 32 bits, and no memory besides: what is remembered is free all the same; and four to ten
- * instructions when a slab goes back. 0 saves the code too; loads that free and allocate in random order take twice as
- * long then. */
+ * knoll_heap, on 32 bits 8 (compact: 12), and no memory besides: what is remembered is free all the same; and four to
+ * ten instructions when a slab has gone back. 0 saves the code too; loads that free and allocate in random order take
+ * twice as long then. */
 #ifndef KNOLL_MAGAZINE
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 #define KNOLL_MAGAZINE 16
