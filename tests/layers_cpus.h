@@ -31,4 +31,26 @@ static inline struct cpu_place find(const void *block)
     return place;
 }
 
+/* ---- A heap whose lock counts how often it is held ---- */
+
+static size_t holdings;
+
+static inline void count_holding(void *context)
+{
+    (void)context;
+    holdings++;
+}
+
+static inline void unlock(void *context)
+{
+    (void)context;
+}
+
+static inline void make_counting(void)
+{
+    make(MIB(6));
+    cpus.lock = count_holding;
+    cpus.unlock = unlock;
+}
+
 #endif
