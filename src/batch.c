@@ -44,7 +44,7 @@ static size_t in_same_slab(const struct slab_place *place, void *const *blocks, 
         if (within > shape->low)
             break;
         uint32_t index = shape_block_at(shape, (uint32_t)within);
-        if (index >= 64 || (held >> index & 1) == 0)
+        if (!bit_is_set(held, index))
             break;
         held &= ~bit(index);
     }

@@ -114,6 +114,12 @@ static inline uint64_t bit(unsigned position)
     return (uint64_t)1 << position;
 }
 
+/* Whether the word has this bit, and it is set; any index may be asked for. */
+static inline bool bit_is_set(uint64_t word, uint32_t index)
+{
+    return index < 64 && (word >> index & 1) != 0;
+}
+
 /* A word with this many low bits set; count <= 64. */
 /*@ requires count <= 64;
     assigns \nothing;

@@ -9,6 +9,12 @@
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
 
+/* The place of the block that is this run. */
+static struct slab_place place_of_run(const struct knoll_region *region, uint32_t *run, uint32_t unit)
+{
+    return (struct slab_place){run, NULL, region_unit_number(region, unit), 0, CLASS_LARGE};
+}
+
 bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct block *block)
 {
     struct knoll_region *region = region_of_address(heap, address);
@@ -22,7 +28,7 @@ bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct
         return false;
     uint32_t index = (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT);
     uint32_t *run = region_entry(region, index);
-    block->place = (struct slab_place){run, NULL, region_unit_number(region, index), 0, 0};
+    block->place = place_of_run(region, run, index);
     block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
     return true;
 }
@@ -67,7 +73,7 @@ unsigned char *knoll_block_around(const struct knoll_heap *heap, const void *add
     uint32_t *run = region_entry(region, unit);
     if (cell_kind(*run) != RUN_LARGE)
         return NULL;
-    block->place = (struct slab_place){run, NULL, region_unit_number(region, unit), 0, 0};
+    block->place = place_of_run(region, run, unit);
     block->size = (size_t)large_length(run) << KNOLL_UNIT_SHIFT;
     return region_base(region) + ((size_t)unit << KNOLL_UNIT_SHIFT);
 }

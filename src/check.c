@@ -192,11 +192,12 @@ static bool lists_agree(const struct knoll_heap *heap)
 #endif
 }
 
-/* Whether a magazine has as many hints as were found, to slabs that there are. Those that went back may be said too if
- * it is unsure. */
-static bool hints_agree(size_t hints, size_t found)
+/* Whether a class's magazine has as many hints as were found, to slabs that there are; if it is unsure it may have
+ * others, but to nothing that was never a unit. */
+static bool hints_agree(const struct knoll_heap *heap, unsigned size_class, size_t found)
 {
-    return hints < HINTS_UNSURE ? hints == found : hints - HINTS_UNSURE <= KNOLL_MAGAZINE;
+    size_t hints = magazine_hints(heap, size_class);
+    return magazine_is_unsure(hints) ? knoll_check_old_hints(heap, size_class, hints - HINTS_UNSURE) : hints == found;
 }
 
 static enum invariant check_class(const struct knoll_heap *heap, struct knoll_check_cursor *cursor, unsigned size_class)
@@ -207,7 +208,7 @@ static enum invariant check_class(const struct knoll_heap *heap, struct knoll_ch
         heap->size_class[size_class].free_blocks != class_blocks(heap, size_class) - tally->used[size_class] ||
         state->current != tally->current[size_class])
         return broken_at(cursor, CLASS_COUNTS, state);
-    if (!hints_agree(magazine_hints(heap, size_class), tally->hints[size_class]))
+    if (!hints_agree(heap, size_class, tally->hints[size_class]))
         return broken_at(cursor, FREE_BLOCKS, state);
     return HOLDS;
 }

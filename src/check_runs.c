@@ -109,6 +109,24 @@ static inline bool hint_is_sound(const struct knoll_hint *hint, const struct sla
 }
 #endif
 
+bool knoll_check_old_hints(const struct knoll_heap *heap, unsigned size_class, size_t hints)
+{
+#if KNOLL_MAGAZINE > 0 && KNOLL_PROFILE == KNOLL_CLASSIC
+    if (hints > KNOLL_MAGAZINE)
+        return false;
+    for (size_t i = 0; i < hints; i++) { /* at most KNOLL_MAGAZINE rounds */
+        const struct knoll_hint *hint = &heap->size_class[size_class].magazine[i];
+        const struct knoll_region *region = region_of_address(heap, hint->block);
+        if (region == NULL ||
+            (uintptr_t)hint->slab !=
+                (uintptr_t)region_entry(region, (uint32_t)(region_offset(region, hint->block) >> KNOLL_UNIT_SHIFT)))
+            return false;
+    }
+#endif
+    (void)heap, (void)size_class, (void)hints;
+    return true;
+}
+
 /* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a
  * block of the slab, whose bit is not set, and that no other hint says. */
 static bool gather_hints(const struct knoll_heap *heap, const struct slab_place *slab, const unsigned char *start,

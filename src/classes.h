@@ -45,7 +45,7 @@ static inline uint32_t shape_block_at(const struct knoll_shape *shape, uint32_t 
 /* Whether a block has this index. */
 static inline bool shape_has(const struct knoll_shape *shape, uint32_t index)
 {
-    return KNOLL_PROFILE == KNOLL_CLASSIC ? index < 64 && (shape->blocks >> index & 1) != 0 : index < shape->capacity;
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? bit_is_set(shape->blocks, index) : index < shape->capacity;
 }
 
 /* The index of the block that this offset in a slab lies in, or one that no block has if it lies in what is left over

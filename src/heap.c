@@ -161,7 +161,7 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
     size_t hints = magazine_hints(heap, size_class);
     if (magazine_is_ready(hints))
         return account_new(heap, magazine_take(heap, size_class, hints), size, class_size(size_class));
-    void *block = SIFTS_LATER && hints != 0 ? NULL : slab_take_current(heap, size_class);
+    void *block = magazine_is_unsure(hints) ? NULL : slab_take_current(heap, size_class);
     return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, size, class_size(size_class));
 }
 

@@ -59,6 +59,10 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
 enum invariant knoll_check_units(const struct knoll_heap *heap, const struct knoll_region *region,
                                  struct knoll_check_cursor *cursor);
 
+/* Whether this number of hints of a class's magazine, some of which may be of slabs that went back, can be looked
+ * through to drop those: there are not more than there is room for, and each names the entry of its block's unit. */
+bool knoll_check_old_hints(const struct knoll_heap *heap, unsigned size_class, size_t hints);
+
 /* After a change of the heap: whether the run that was looked at last is still there, so that what follows cursor->unit
  * is known. */
 bool knoll_check_run_stays(const struct knoll_region *region, const struct knoll_check_cursor *cursor);

@@ -64,7 +64,7 @@ static void reach_in_slab(struct knoll_leaks *leaks, const struct knoll_region *
 {
     uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
     uint32_t index = shape_block_around(place->shape, within);
-    if ((slab_held(place->slab) >> index & 1) == 0)
+    if (!bit_is_set(slab_held(place->slab), index))
         return;
     uint32_t *marks = marks_of(leaks, region, place->number & INDEX_MASK);
     const unsigned char *start =

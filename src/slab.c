@@ -58,13 +58,19 @@ __attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t s
 }
 
 /* Notes that the class's slab with this number goes back. */
+#if KNOLL_PROFILE == KNOLL_CLASSIC
 static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
 {
-    if (!SIFTS_LATER)
-        sift(heap, size_class, number);
-    if (SIFTS_LATER && heap->size_class[size_class].hints != 0)
+    (void)number;
+    if (heap->size_class[size_class].hints != 0)
         heap->size_class[size_class].hints |= HINTS_UNSURE;
 }
+#else
+static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
+{
+    sift(heap, size_class, number);
+}
+#endif
 
 #else
 

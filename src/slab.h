@@ -1,144 +1,11 @@
-/* Slabs: blocks of up to KNOLL_SLAB_MAXIMUM bytes.
- *
- * A slab's notes are what is said of it besides its shape:
- *
- *     bits     25       26       27 to 29 (30 in classic)
- *              listed   loose    log2 alignment, less 4
+/* Slabs: blocks of up to KNOLL_SLAB_MAXIMUM bytes. Taking and giving them, and what is remembered of those given back.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_SLAB_H
 #define KNOLL_SLAB_H
 
 #include "chance.h"
-#include "classes.h"
-
-#define SLAB_LISTED          (1u << NOTES_SHIFT) /* it is in its class's list */
-#define SLAB_LOOSE           (1u << (NOTES_SHIFT + 1)) /* one of its blocks was asked for as another size, see knoll_realloc */
-#define SLAB_ALIGNMENT_SHIFT (NOTES_SHIFT + 2)         /* the greatest that one of its blocks was asked for with */
-#define SLAB_ALIGNMENT_MASK  ((KNOLL_PROFILE == KNOLL_CLASSIC ? 15u : 7u) << SLAB_ALIGNMENT_SHIFT)
-
-/* Where a block of a slab lies. */
-struct slab_place {
-    uint32_t *slab;                  /* its first entry */
-    const struct knoll_shape *shape; /* of the slab; NULL if there is none */
-    uint32_t number;                 /* its first unit */
-    uint32_t index;                  /* of the block in the slab: no block's, where none starts */
-    uint32_t size_class;             /* of the slab, if it is one */
-};
-
-/* The slab's word: one bit a block, set while a caller holds it. */
-static inline uint64_t slab_held(const uint32_t *slab)
-{
-    uint64_t word;
-    __builtin_memcpy(&word, &slab[CELL_WORD], sizeof word);
-    return word;
-}
-
-static inline void slab_set_held(uint32_t *slab, uint64_t word)
-{
-    __builtin_memcpy(&slab[CELL_WORD], &word, sizeof word);
-}
-
-/* The blocks of a slab of this shape that no caller holds. */
-static inline uint64_t slab_free(const uint32_t *slab, const struct knoll_shape *shape)
-{
-    return shape->blocks & ~slab_held(slab);
-}
-
-static inline size_t slab_class(const uint32_t *slab)
-{
-    return (KNOLL_PROFILE == KNOLL_CLASSIC ? (uint8_t)slab[CELL_SHAPE] : slab[CELL_SHAPE] >> SHAPE_SHIFT) - SHAPE_SLAB;
-}
-
-/* The greatest alignment that one of the slab's blocks was asked for with. */
-static inline size_t slab_alignment(const uint32_t *slab)
-{
-    return (size_t)BLOCK_ALIGNMENT << ((slab[CELL_NOTES] & SLAB_ALIGNMENT_MASK) >> SLAB_ALIGNMENT_SHIFT);
-}
-
-static inline const struct knoll_shape *slab_shape(const struct knoll_heap *heap, uint32_t number)
-{
-    return shape_of(region_shape(region_of_number(heap, number), number & INDEX_MASK));
-}
-
-/* The bytes of a block at this place: as what needs no look at the shape if that can be, for that was not looked at. */
-static inline size_t place_block_size(const struct slab_place *place)
-{
-    return KNOLL_PROFILE == KNOLL_CLASSIC ? class_size(place->size_class) : place->shape->size;
-}
-
-/* Finds the slab of this region, whose number is named beside it, that the address is in; false if it is in none. */
-static inline bool slab_find_in(const struct knoll_region *region, uint32_t region_number, const void *address,
-                                struct slab_place *place)
-{
-    uintptr_t offset = region_offset(region, address);
-    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
-    size_t shape = region_shape(region, unit);
-    if (shape < SHAPE_SLAB)
-        return false;
-    place->shape = shape_of(shape);
-    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
-    uint32_t within = (uint32_t)(uintptr_t)address & shape_low(place->shape);
-    if (KNOLL_PROFILE != KNOLL_CLASSIC)
-        unit -= within >> KNOLL_UNIT_SHIFT;
-    place->slab =
-        KNOLL_PROFILE == KNOLL_CLASSIC ? region_entry(region, unit) : region_entry_at(region, offset - within);
-    place->number = region_number << INDEX_BITS | unit;
-    place->index = shape_block_at(place->shape, within);
-    return true;
-}
-
-static inline bool slab_find(const struct knoll_region *region, const void *address, struct slab_place *place)
-{
-    return slab_find_in(region, region->number, address, place);
-}
-
-/* The same in a heap's first region: its number is 0, and need not be read. */
-static inline bool slab_find_first(const struct knoll_region *region, const void *address, struct slab_place *place)
-{
-    return slab_find_in(region, 0, address, place);
-}
-
-/* Whether a block starts at this place and is held. */
-static inline bool slab_holds(const struct slab_place *place)
-{
-    return place->index < 64 && (slab_held(place->slab) >> place->index & 1) != 0;
-}
-
-/* Whether the block at this place may be given back: at rung 0 of hardening callers are trusted with that. */
-static inline bool slab_may_give(const struct slab_place *place)
-{
-    return KNOLL_HARDEN == 0 || slab_holds(place);
-}
-
-/* Finds the block of this region, a heap's first, that starts at this address and may be given back; false if there is
- * none. */
-static inline bool slab_find_block(const struct knoll_region *region, const void *address, struct slab_place *place)
-{
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-    /* One rotation parts the address: what is no multiple of 64 bytes becomes a unit beyond every region. */
-    uintptr_t turned = rotate_right_address(region_offset(region, address), INDEX_SHIFT);
-    uintptr_t unit = turned >> (KNOLL_UNIT_SHIFT - INDEX_SHIFT);
-    if (unit >= region->count)
-        return false;
-    size_t shape = region_shape(region, (uint32_t)unit);
-    place->number = (uint32_t)unit;
-    place->index = (uint32_t)turned;
-    place->slab = region_entry(region, (uint32_t)unit);
-    place->shape = shape_of(shape);
-    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
-    return KNOLL_HARDEN == 0 ? shape >= SHAPE_SLAB : (slab_held(place->slab) >> (turned & 63) & 1) != 0;
-#else
-    return region_holds(region, address) && slab_find_first(region, address, place) && slab_may_give(place);
-#endif
-}
-
-/* Whether the block at this place has ever been handed out. */
-static inline bool slab_has_touched(const struct knoll_heap *heap, const struct slab_place *place)
-{
-    size_t size_class = place->size_class;
-    return place->slab != heap->size_class[size_class].current || place->index < heap->size_class[size_class].touched;
-}
+#include "slab_place.h"
 
 /* ---- Magazines: hints to free blocks, which are to be handed out before others ---- */
 
@@ -147,7 +14,6 @@ static inline bool slab_has_touched(const struct knoll_heap *heap, const struct 
  * malloc nor free looks for that: such a magazine is more than full, which costs them no other comparison. In compact
  * they are sifted at once, because blocks lie better then: by 0.2 % of the memory for mixed sizes. */
 #define HINTS_UNSURE 0x80u
-#define SIFTS_LATER  (KNOLL_PROFILE == KNOLL_CLASSIC)
 
 _Static_assert(KNOLL_MAGAZINE < HINTS_UNSURE, "the number of hints must fit beside the flag");
 
@@ -186,6 +52,17 @@ static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_clas
     return (uint8_t)hint->slab[CELL_SHAPE] != SHAPE_SLAB + size_class;
 }
 
+/* Whether this number of hints says that one can be taken; and that they must be sifted first. */
+static inline bool magazine_is_ready(size_t hints)
+{
+    return hints - 1 < KNOLL_MAGAZINE;
+}
+
+static inline bool magazine_is_unsure(size_t hints)
+{
+    return hints > KNOLL_MAGAZINE;
+}
+
 #else
 
 /*@ requires \valid_read(place);
@@ -218,17 +95,22 @@ static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_clas
     return hint->number == number;
 }
 
+static inline bool magazine_is_ready(size_t hints)
+{
+    return hints != 0;
+}
+
+static inline bool magazine_is_unsure(size_t hints)
+{
+    (void)hints;
+    return false;
+}
+
 #endif
 
 static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_class)
 {
     return heap->size_class[size_class].hints;
-}
-
-/* Whether this number of hints says that one can be taken. */
-static inline bool magazine_is_ready(size_t hints)
-{
-    return SIFTS_LATER ? hints - 1 < KNOLL_MAGAZINE : hints != 0;
 }
 
 /* Drops the hints to slabs that went back, in classic. */
@@ -272,6 +154,12 @@ static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_c
 }
 
 static inline bool magazine_is_ready(size_t hints)
+{
+    (void)hints;
+    return false;
+}
+
+static inline bool magazine_is_unsure(size_t hints)
 {
     (void)hints;
     return false;
@@ -334,7 +222,7 @@ static inline void *slab_take_current(struct knoll_heap *heap, size_t size_class
 /* Takes a block from the class's magazine, or else its current slab; NULL if both have none. */
 static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 {
-    if (SIFTS_LATER && magazine_hints(heap, size_class) > KNOLL_MAGAZINE)
+    if (magazine_is_unsure(magazine_hints(heap, size_class)))
         knoll_slab_sift(heap, size_class);
     size_t hints = magazine_hints(heap, size_class);
     return hints == 0 ? slab_take_current(heap, size_class) : magazine_take(heap, size_class, hints);

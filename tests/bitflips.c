@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 #include "blocks.h"
@@ -100,12 +101,17 @@ struct history {
     unsigned refused; /* calls that got NULL */
 };
 
-static struct history now, sound;
-static unsigned char saved[LARGEST]; /* of the sound heap: its tables and, where it writes to them, its blocks */
+static struct history now;
+
+/* What is kept of the sound heap, where nothing that a broken one writes can change it. */
+static struct {
+    struct history history;
+    unsigned char bytes[LARGEST]; /* of its tables and, where it writes to them, its blocks */
+    unsigned refused;             /* calls that get NULL, when it is used on */
+} * sound;
 static unsigned char *base;
 static size_t size, tables;
 static volatile unsigned faults;
-static volatile unsigned refused_by_sound;
 static sigjmp_buf rescue;
 static unsigned long tally[CELL_USES][2][OUTCOMES]; /* by use, whether knoll_check sees it, and what comes first */
 static unsigned char use_of[TABLES_MAX];
@@ -195,7 +201,7 @@ static enum outcome use_on(void)
         outcome = faults != 0 ? FAULT : NOTHING;
     }
     watched = 0;
-    return outcome == NOTHING && now.refused > refused_by_sound ? REFUSAL : outcome;
+    return outcome == NOTHING && now.refused > sound->refused ? REFUSAL : outcome;
 }
 
 /* Makes a heap and uses it for a while. */
@@ -318,8 +324,8 @@ static size_t bytes_kept(void)
 /* Flips one bit in the sound heap, and sees what becomes of it. */
 static void flip(unsigned char *byte, unsigned bit, enum cell_use use, bool is_used_on)
 {
-    now = sound;
-    memcpy(base, saved, bytes_kept());
+    now = sound->history;
+    memcpy(base, sound->bytes, bytes_kept());
     *byte ^= (unsigned char)(1u << bit);
     bool seen = (use != SLACK || is_used_on) && check_sees();
     enum outcome outcome = NOT_USED_ON;
@@ -331,12 +337,16 @@ static void flip(unsigned char *byte, unsigned bit, enum cell_use use, bool is_u
 static void flip_every_bit(size_t state, size_t every)
 {
     set_uses();
-    sound = now;
-    memcpy(saved, base, bytes_kept());
-    refused_by_sound = SLOTS + STEPS;
+    if (mprotect(sound, sizeof *sound, PROT_READ | PROT_WRITE) != 0)
+        abort();
+    sound->history = now;
+    memcpy(sound->bytes, base, bytes_kept());
+    sound->refused = SLOTS + STEPS;
     if (check_sees() || use_on() != NOTHING)
         abort();
-    refused_by_sound = now.refused;
+    sound->refused = now.refused;
+    if (mprotect(sound, sizeof *sound, PROT_READ) != 0)
+        abort();
     for (size_t bit = 0; bit < 8 * tables; bit++)
         flip(&base[bit / 8], bit % 8, (enum cell_use)use_of[bit / 8], bit % every == state % every);
     unsigned char *heap = (unsigned char *)&now.heap;
@@ -365,6 +375,9 @@ int main(int count, char **arguments)
         return 2;
     }
     arena_open();
+    sound = mmap(NULL, sizeof *sound, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (sound == MAP_FAILED)
+        abort();
     base = arena_at(MIB(1), 0) + MIB(8); /* with room before and behind, for what a broken link writes to */
     catch_signals();
     long states = strtol(arguments[1], NULL, 10);

@@ -145,6 +145,12 @@ static void test_what_is_resized_is_counted(void **state)
     assert_int_equal(knoll_used_bytes(&cpus.heap), used);
     assert_int_equal(stats_now().peak_used_bytes, peak);
     check_all();
+    if (CLASSIC) /* where it might have to move */
+        return;
+    assert_ptr_equal(knoll_cpu_realloc(&processor[1], run, 70000), run);
+    assert_true(knoll_used_bytes(&cpus.heap) > used);
+    assert_int_equal(stats_now().peak_used_bytes, knoll_used_bytes(&cpus.heap));
+    check_all();
 }
 
 /* Where there is no memory for the copy the block stays, and what it does not need of its run comes free. */

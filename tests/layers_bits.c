@@ -103,6 +103,11 @@ static void rotations(void **state)
             rotated = rotated / 2 + ((rotated & 1) != 0 ? 0x80000000u : 0);
         }
         assert_int_equal(rotated, value);
+        uintptr_t address = (uintptr_t)value << 8 | value, turned = address;
+        for (unsigned count = 1; count < 32; count++) {
+            turned = turned / 2 + ((turned & 1) != 0 ? UINTPTR_MAX / 2 + 1 : 0);
+            assert_true(rotate_right_address(address, count) == turned);
+        }
     }
 }
 

@@ -72,6 +72,7 @@ static void expect_run(const void *address, size_t length, size_t alignment)
     assert_ptr_equal(knoll_block_around(&heap, last, &around), address);
     assert_true(around.place.slab == run && around.place.shape == NULL && around.place.number == found.place.number);
     assert_true(around.place.index == 0 && around.size == found.size);
+    assert_true(around.place.size_class == CLASS_LARGE && found.place.size_class == CLASS_LARGE);
 }
 
 /* Taken, made shorter, made longer, and given back, at every alignment. */

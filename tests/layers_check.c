@@ -460,11 +460,46 @@ static void magazines(void **state)
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
     *hint = sound;
     assert_int_equal(knoll_check(&heap), 0);
-    heap.size_class[size_class].hints = 1 | HINTS_UNSURE;
-    assert_int_equal(knoll_check(&heap), 0);
+    heap.size_class[size_class].hints = 1 | HINTS_UNSURE; /* in compact none ever is */
+    assert_int_equal(knoll_check(&heap), CLASSIC ? 0 : FREE_BLOCKS);
     heap.size_class[size_class].hints = (KNOLL_MAGAZINE + 1) | HINTS_UNSURE;
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
 }
+
+#if KNOLL_PROFILE == KNOLL_CLASSIC && KNOLL_MAGAZINE > 1
+
+/* A hint to a slab that went back, which must name a unit's entry all the same, for that is looked at. */
+static void old_hints(void **state)
+{
+    (void)state;
+    make_simple_heap();
+    struct knoll_class_state *of_class = &heap.size_class[class_for(1, 64)];
+    assert_non_null(knoll_malloc(&heap, 64));
+    knoll_free(&heap, knoll_malloc(&heap, 64));
+    unsigned char *run = knoll_malloc(&heap, 10000);
+    struct knoll_hint *old = &of_class->magazine[1];
+    old->block = run + 64;
+    old->slab = region_entry(heap.region[0], (uint32_t)(region_offset(heap.region[0], run) >> KNOLL_UNIT_SHIFT));
+    struct knoll_hint sound = *old;
+    of_class->hints = 2 | HINTS_UNSURE;
+    assert_int_equal(knoll_check(&heap), 0);
+    old->slab++;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *old = sound;
+    old->block = run + KNOLL_PAGE;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    old->block = NULL;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    *old = sound;
+    of_class->hints = 2;
+    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
+    of_class->hints = 2 | HINTS_UNSURE;
+    knoll_slab_sift(&heap, class_for(1, 64));
+    assert_int_equal(of_class->hints, 1);
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
+#endif
 
 #endif
 
@@ -503,6 +538,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(shapes),
 #if KNOLL_MAGAZINE > 0
     cmocka_unit_test(magazines),
+#if KNOLL_PROFILE == KNOLL_CLASSIC && KNOLL_MAGAZINE > 1
+    cmocka_unit_test(old_hints),
+#endif
 #endif
     cmocka_unit_test(an_empty_slab_too_many),
     cmocka_unit_test(free_lists),

@@ -263,12 +263,13 @@ static void every_address(void **state)
         make_heap(&heap, ground, KIB(600));
         struct knoll_region *region = heap.region[0];
         const unsigned char *first = take(i);
+        struct slab_place held = find(first);
         const unsigned char *end = first + shape_length(shape) * UNIT;
         uint32_t number = find(first).number;
         size_t into = 0;
         uint32_t index = 0;
         for (unsigned char *address = ground; address < ground + KIB(600); address++) {
-            struct slab_place place;
+            struct slab_place place = held;
             bool inside = address >= first && address < end;
             bool found = slab_find(region, address, &place);
             bool starts = inside && into == 0 && index < shape->capacity;
@@ -276,6 +277,11 @@ static void every_address(void **state)
                 (found && (place.shape != shape || place.number != number ||
                            (starts ? place.index != index_of(i, index) : shape_has(shape, place.index)))))
                 assert_ptr_equal(address, NULL);
+            bool is_held = slab_find_block(region, address, &place);
+            assert_true(KNOLL_HARDEN == 0 ? is_held >= (address == first) : is_held == (address == first));
+            if (address == first)
+                assert_true(place.slab == held.slab && place.number == number && place.size_class == i &&
+                            place_block_size(&place) == shape->size);
             if (inside && ++into == shape->size) {
                 into = 0;
                 index++;

@@ -1,0 +1,149 @@
+/* Where a block of a slab lies: from an address to the slab and the block there, and what the slab's entry says of it.
+ *
+ * A slab's notes are what is said of it besides its shape:
+ *
+ *     bits     25       26       27 to 29 (30 in classic)
+ *              listed   loose    log2 alignment, less 4
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef KNOLL_SLAB_PLACE_H
+#define KNOLL_SLAB_PLACE_H
+
+#include "classes.h"
+
+#define SLAB_LISTED          (1u << NOTES_SHIFT) /* it is in its class's list */
+#define SLAB_LOOSE           (1u << (NOTES_SHIFT + 1)) /* one of its blocks was asked for as another size, see knoll_realloc */
+#define SLAB_ALIGNMENT_SHIFT (NOTES_SHIFT + 2)         /* the greatest that one of its blocks was asked for with */
+#define SLAB_ALIGNMENT_MASK  ((KNOLL_PROFILE == KNOLL_CLASSIC ? 15u : 7u) << SLAB_ALIGNMENT_SHIFT)
+
+/* Where a block of a slab lies. */
+struct slab_place {
+    uint32_t *slab;                  /* its first entry */
+    const struct knoll_shape *shape; /* of the slab; NULL if there is none */
+    uint32_t number;                 /* its first unit */
+    uint32_t index;                  /* of the block in the slab: no block's, where none starts */
+    uint32_t size_class;             /* of the slab, if it is one */
+};
+
+/* The slab's word: one bit a block, set while a caller holds it. */
+static inline uint64_t slab_held(const uint32_t *slab)
+{
+    uint64_t word;
+    __builtin_memcpy(&word, &slab[CELL_WORD], sizeof word);
+    return word;
+}
+
+static inline void slab_set_held(uint32_t *slab, uint64_t word)
+{
+    __builtin_memcpy(&slab[CELL_WORD], &word, sizeof word);
+}
+
+/* The blocks of a slab of this shape that no caller holds. */
+static inline uint64_t slab_free(const uint32_t *slab, const struct knoll_shape *shape)
+{
+    return shape->blocks & ~slab_held(slab);
+}
+
+static inline size_t slab_class(const uint32_t *slab)
+{
+    return (KNOLL_PROFILE == KNOLL_CLASSIC ? (uint8_t)slab[CELL_SHAPE] : slab[CELL_SHAPE] >> SHAPE_SHIFT) - SHAPE_SLAB;
+}
+
+/* The greatest alignment that one of the slab's blocks was asked for with. */
+static inline size_t slab_alignment(const uint32_t *slab)
+{
+    return (size_t)BLOCK_ALIGNMENT << ((slab[CELL_NOTES] & SLAB_ALIGNMENT_MASK) >> SLAB_ALIGNMENT_SHIFT);
+}
+
+static inline const struct knoll_shape *slab_shape(const struct knoll_heap *heap, uint32_t number)
+{
+    return shape_of(region_shape(region_of_number(heap, number), number & INDEX_MASK));
+}
+
+/* The bytes of a block at this place: in classic without a look at the shape, which has not been looked at yet. */
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+static inline size_t place_block_size(const struct slab_place *place)
+{
+    return class_size(place->size_class);
+}
+#else
+static inline size_t place_block_size(const struct slab_place *place)
+{
+    return place->shape->size;
+}
+#endif
+
+/* Finds the slab of this region, whose number is named beside it, that the address is in; false if it is in none. */
+static inline bool slab_find_in(const struct knoll_region *region, uint32_t region_number, const void *address,
+                                struct slab_place *place)
+{
+    uintptr_t offset = region_offset(region, address);
+    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+    size_t shape = region_shape(region, unit);
+    if (shape < SHAPE_SLAB)
+        return false;
+    place->shape = shape_of(shape);
+    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
+    uint32_t within = (uint32_t)(uintptr_t)address & shape_low(place->shape);
+    if (KNOLL_PROFILE != KNOLL_CLASSIC)
+        unit -= within >> KNOLL_UNIT_SHIFT;
+    place->slab =
+        KNOLL_PROFILE == KNOLL_CLASSIC ? region_entry(region, unit) : region_entry_at(region, offset - within);
+    place->number = region_number << INDEX_BITS | unit;
+    place->index = shape_block_at(place->shape, within);
+    return true;
+}
+
+static inline bool slab_find(const struct knoll_region *region, const void *address, struct slab_place *place)
+{
+    return slab_find_in(region, region->number, address, place);
+}
+
+/* The same in a heap's first region: its number is 0, and need not be read. */
+static inline bool slab_find_first(const struct knoll_region *region, const void *address, struct slab_place *place)
+{
+    return slab_find_in(region, 0, address, place);
+}
+
+/* Whether a block starts at this place and is held. */
+static inline bool slab_holds(const struct slab_place *place)
+{
+    return bit_is_set(slab_held(place->slab), place->index);
+}
+
+/* Whether the block at this place may be given back: at rung 0 of hardening callers are trusted with that. */
+static inline bool slab_may_give(const struct slab_place *place)
+{
+    return KNOLL_HARDEN == 0 || slab_holds(place);
+}
+
+/* Finds the block of this region, a heap's first, that starts at this address and may be given back; false if there is
+ * none. */
+static inline bool slab_find_block(const struct knoll_region *region, const void *address, struct slab_place *place)
+{
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    /* One rotation parts the address: what is no multiple of 64 bytes becomes a unit beyond every region. */
+    uintptr_t turned = rotate_right_address(region_offset(region, address), INDEX_SHIFT);
+    uintptr_t unit = turned >> (KNOLL_UNIT_SHIFT - INDEX_SHIFT);
+    if (unit >= region->count)
+        return false;
+    size_t shape = region_shape(region, (uint32_t)unit);
+    place->number = (uint32_t)unit;
+    place->index = (uint32_t)turned;
+    place->slab = region_entry(region, (uint32_t)unit);
+    place->shape = shape_of(shape);
+    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
+    return KNOLL_HARDEN == 0 ? shape >= SHAPE_SLAB : bit_is_set(slab_held(place->slab), turned & 63);
+#else
+    return region_holds(region, address) && slab_find_first(region, address, place) && slab_may_give(place);
+#endif
+}
+
+/* Whether the block at this place has ever been handed out. */
+static inline bool slab_has_touched(const struct knoll_heap *heap, const struct slab_place *place)
+{
+    size_t size_class = place->size_class;
+    return place->slab != heap->size_class[size_class].current || place->index < heap->size_class[size_class].touched;
+}
+
+#endif
