@@ -47,7 +47,7 @@ void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats)
     knoll_get_stats(&cpus->heap, stats);
     for (uint32_t i = 0; i < cpus->region_count; i++) {
         uint32_t groups = (uint32_t)(cpus->region[i].size >> GROUP_BYTES_SHIFT);
-        for (uint32_t index = 0; index < groups; index++) {
+        for (uint32_t index = cpus->heap.region[i]->first >> GROUP_SHIFT; index < groups; index++) {
             uint32_t group = index | i << GROUP_INDEX_BITS;
             const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
             if (entry_shape(entry) != 0)

@@ -230,11 +230,24 @@ void PLAIN(free)(struct knoll_heap *heap, void *block)
         free_slowly(heap, block);
 }
 
+/* Whether the size that is named can be that of the block at this place: at rung 0 callers are trusted with that. */
+#if KNOLL_HARDEN > 0
+static inline bool names_its_class(const struct slab_place *place, size_t size)
+{
+    return class_for_size(size) == place->size_class;
+}
+#else
+static inline bool names_its_class(const struct slab_place *place, size_t size)
+{
+    (void)place, (void)size;
+    return true;
+}
+#endif
+
 void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct slab_place place;
-    if (size <= KNOLL_SLAB_MAXIMUM && slab_find_block(heap->region[0], block, &place) &&
-        (KNOLL_HARDEN == 0 || class_for_size(size) == place.size_class))
+    if (size <= KNOLL_SLAB_MAXIMUM && slab_find_block(heap->region[0], block, &place) && names_its_class(&place, size))
         give_slab_block(heap, place, block);
     else
         PLAIN(free_aligned_sized)(heap, block, 1, size);

@@ -157,7 +157,7 @@ int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor v
 
 const char *knoll_strerror(int error)
 {
-    static const char texts[][72] = {
+    static const char texts[][67] = {
         "no error",
         "the heap or the start is a null pointer",
         "the start is not aligned to 4096 bytes",

@@ -17,7 +17,7 @@
  * are the pointers to regions and to the handler. Prints a line of comma-separated values for each kind of cell.
  *
  * SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 
 #include <setjmp.h>
 #include <signal.h>

@@ -143,6 +143,8 @@ static void every_number_has_a_text(void **state)
         for (int j = i + 1; j <= KNOLL_FAULT_WRITE_AFTER_FREE + 1; j++)
             assert_false(same_text(knoll_fault_name(i), knoll_fault_name(j)));
     assert_true(same_text(knoll_strerror(KNOLL_ERROR_ALIGNMENT), "the start is not aligned to 4096 bytes"));
+    assert_true(same_text(knoll_strerror(KNOLL_ERROR_TOO_LARGE),
+                          "the region is too large, or runs past the end of the address space"));
     assert_memory_equal(knoll_strerror(1), "unknown", 7);
     assert_memory_equal(knoll_strerror(KNOLL_ERROR_REGIONS - 1), "unknown", 7);
     assert_memory_equal(knoll_strerror(INT32_MIN), "unknown", 7);
