@@ -101,9 +101,9 @@ struct history {
     unsigned refused; /* calls that got NULL */
 };
 
-static struct history now;
-
-/* What is kept of the sound heap, where nothing that a broken one writes can change it. */
+/* What is used on, between pages that nobody may write to: for a broken heap can write beyond its struct. And what is
+ * kept of the sound heap, where nothing that a broken one writes can change it. */
+static struct history *now;
 static struct {
     struct history history;
     unsigned char bytes[LARGEST]; /* of its tables and, where it writes to them, its blocks */
@@ -149,7 +149,7 @@ static bool overlaps_another(const struct slot *slot)
     if (slot->block < base + tables + BEFORE || slot->size > size || slot->block > base + size - slot->size - AFTER)
         return true;
     for (size_t i = 0; i < SLOTS; i++) {
-        const struct slot *other = &now.slot[i];
+        const struct slot *other = &now->slot[i];
         if (other != slot && other->block != NULL && slot->block < other->block + other->size + OVERHEAD &&
             other->block < slot->block + slot->size + OVERHEAD)
             return true;
@@ -160,20 +160,20 @@ static bool overlaps_another(const struct slot *slot)
 /* One call of a history: frees the slot's block if there is one, else fills it. */
 static enum outcome step(void)
 {
-    struct slot *slot = &now.slot[random_below(&now.random, SLOTS)];
-    uint32_t most = random_below(&now.random, 4) == 0 ? 12000 : 1200;
-    size_t wanted = random_below(&now.random, most) + 1;
+    struct slot *slot = &now->slot[random_below(&now->random, SLOTS)];
+    uint32_t most = random_below(&now->random, 4) == 0 ? 12000 : 1200;
+    size_t wanted = random_below(&now->random, most) + 1;
     if (slot->block != NULL) {
-        knoll_free(&now.heap, slot->block);
+        knoll_free(&now->heap, slot->block);
         slot->block = NULL;
         return faults != 0 ? FAULT : NOTHING;
     }
     slot->size = wanted;
-    slot->block = knoll_malloc(&now.heap, wanted);
+    slot->block = knoll_malloc(&now->heap, wanted);
     if (faults != 0)
         return FAULT;
     if (slot->block == NULL) {
-        now.refused++;
+        now->refused++;
         return NOTHING;
     }
     if (overlaps_another(slot))
@@ -196,30 +196,30 @@ static enum outcome use_on(void)
     for (unsigned i = 0; i < STEPS && outcome == NOTHING; i++)
         outcome = step();
     for (unsigned i = 0; i < SLOTS && outcome == NOTHING; i++) {
-        knoll_free(&now.heap, now.slot[i].block);
-        now.slot[i].block = NULL;
+        knoll_free(&now->heap, now->slot[i].block);
+        now->slot[i].block = NULL;
         outcome = faults != 0 ? FAULT : NOTHING;
     }
     watched = 0;
-    return outcome == NOTHING && now.refused > sound->refused ? REFUSAL : outcome;
+    return outcome == NOTHING && now->refused > sound->refused ? REFUSAL : outcome;
 }
 
 /* Makes a heap and uses it for a while. */
 static void make_state(uint32_t seed)
 {
     static const size_t sizes[] = {KIB(32), KIB(64), KIB(96), LARGEST};
-    memset(&now, 0, sizeof now);
-    now.random = random_from(seed);
+    memset(now, 0, sizeof *now);
+    now->random = random_from(seed);
     size = sizes[seed % 4];
-    if (knoll_init(&now.heap, base, size) != KNOLL_OK)
+    if (knoll_init(&now->heap, base, size) != KNOLL_OK)
         abort();
-    knoll_set_fault_handler(&now.heap, note_fault);
-    tables = size - knoll_total_bytes(&now.heap);
+    knoll_set_fault_handler(&now->heap, note_fault);
+    tables = size - knoll_total_bytes(&now->heap);
     if (tables > TABLES_MAX)
         abort();
-    for (uint32_t i = 20 + random_below(&now.random, 400); i > 0; i--)
+    for (uint32_t i = 20 + random_below(&now->random, 400); i > 0; i--)
         step();
-    now.refused = 0;
+    now->refused = 0;
 }
 
 /* ---- What each byte of the tables is for ---- */
@@ -262,7 +262,7 @@ static void set_uses_of_run(const struct knoll_region *region, uint32_t index, u
 
 static void set_uses(void)
 {
-    const struct knoll_region *region = now.heap.region[0];
+    const struct knoll_region *region = now->heap.region[0];
     unsigned char *lists = base + knoll_region_lists_at(region->count);
     memset(use_of, SLACK, sizeof use_of);
     set_use(region, sizeof *region, HEADER);
@@ -283,7 +283,8 @@ static void set_uses(void)
 
 /* ---- What each byte of the struct is for ---- */
 
-#define SET_MEMBER(member, use) memset(use_in_struct + offsetof(struct knoll_heap, member), use, sizeof now.heap.member)
+#define SET_MEMBER(member, use)                                                                                        \
+    memset(use_in_struct + offsetof(struct knoll_heap, member), use, sizeof now->heap.member)
 
 static void set_uses_in_struct(void)
 {
@@ -311,7 +312,7 @@ static bool check_sees(void)
     if (sigsetjmp(rescue, 0) != 0)
         abort(); /* knoll_check must never crash, nor run on */
     watch();
-    bool seen = knoll_check(&now.heap) != 0;
+    bool seen = knoll_check(&now->heap) != 0;
     watched = 0;
     return seen;
 }
@@ -324,7 +325,7 @@ static size_t bytes_kept(void)
 /* Flips one bit in the sound heap, and sees what becomes of it. */
 static void flip(unsigned char *byte, unsigned bit, enum cell_use use, bool is_used_on)
 {
-    now = sound->history;
+    *now = sound->history;
     memcpy(base, sound->bytes, bytes_kept());
     *byte ^= (unsigned char)(1u << bit);
     bool seen = (use != SLACK || is_used_on) && check_sees();
@@ -339,18 +340,18 @@ static void flip_every_bit(size_t state, size_t every)
     set_uses();
     if (mprotect(sound, sizeof *sound, PROT_READ | PROT_WRITE) != 0)
         abort();
-    sound->history = now;
+    sound->history = *now;
     memcpy(sound->bytes, base, bytes_kept());
     sound->refused = SLOTS + STEPS;
     if (check_sees() || use_on() != NOTHING)
         abort();
-    sound->refused = now.refused;
+    sound->refused = now->refused;
     if (mprotect(sound, sizeof *sound, PROT_READ) != 0)
         abort();
     for (size_t bit = 0; bit < 8 * tables; bit++)
         flip(&base[bit / 8], bit % 8, (enum cell_use)use_of[bit / 8], bit % every == state % every);
-    unsigned char *heap = (unsigned char *)&now.heap;
-    for (size_t bit = state % STRUCT_EVERY; bit < 8 * sizeof now.heap; bit += STRUCT_EVERY)
+    unsigned char *heap = (unsigned char *)&now->heap;
+    for (size_t bit = state % STRUCT_EVERY; bit < 8 * sizeof now->heap; bit += STRUCT_EVERY)
         if (use_in_struct[bit / 8] != NOT_FLIPPED)
             flip(&heap[bit / 8], bit % 8, (enum cell_use)use_in_struct[bit / 8], true);
 }
@@ -368,6 +369,15 @@ static void catch_signals(void)
     setitimer(ITIMER_VIRTUAL, &tick, NULL);
 }
 
+static void *map_between_guards(size_t bytes)
+{
+    size_t whole = (bytes + KNOLL_PAGE - 1) / KNOLL_PAGE * KNOLL_PAGE;
+    unsigned char *start = mmap(NULL, whole + 2 * MIB(1), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED || mprotect(start + MIB(1), whole, PROT_READ | PROT_WRITE) != 0)
+        abort();
+    return start + MIB(1);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 4) {
@@ -375,9 +385,8 @@ int main(int count, char **arguments)
         return 2;
     }
     arena_open();
-    sound = mmap(NULL, sizeof *sound, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (sound == MAP_FAILED)
-        abort();
+    sound = map_between_guards(sizeof *sound);
+    now = map_between_guards(sizeof *now);
     base = arena_at(MIB(1), 0) + MIB(8); /* with room before and behind, for what a broken link writes to */
     catch_signals();
     long states = strtol(arguments[1], NULL, 10);
