@@ -142,7 +142,7 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
 static inline void set_current(struct knoll_heap *heap, size_t size_class, uint32_t number, unsigned touched)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    heap->size_class[size_class].touched = (uint8_t)touched;
+    state->touched = (uint8_t)touched;
     state->current = entry_of(heap, number);
     uintptr_t distance = (uintptr_t)unit_address(heap, number) - (uintptr_t)state->current;
     state->distance = (KNOLL_DISTANCE)(distance / KNOLL_DISTANCE_UNIT);
