@@ -120,17 +120,6 @@ void knoll_fault_examine(const struct knoll_heap *heap, struct knoll_fault_repor
  * not suffice: 640 always do. Returns the length of what was written. Allocates nothing. Call: any. */
 size_t knoll_fault_line(const struct knoll_fault_report *report, char *text, size_t size);
 
-/* A block that is free, and which one that is: what a magazine is made of. */
-struct knoll_hint {
-    void *block;
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-    uint32_t *slab; /* its slab's entry */
-#else
-    uint32_t number;                     /* of its slab's first unit */
-    uint32_t index;                      /* of the block in the slab */
-#endif
-};
-
 #if KNOLL_HARDEN >= 2
 /* A block that has been freed and waits to be used again. */
 struct knoll_quarantined {
@@ -139,18 +128,34 @@ struct knoll_quarantined {
 };
 #endif
 
-/* The state of one size class. Blocks are taken from its magazine; if that is empty from the current slab, until it has
- * none left; then another takes its place, one that has free blocks or a new one. */
+/* The state of one size class, and beside it what calls need to know of the class: so that one address leads to both.
+ * Blocks are taken from its magazine; if that is empty, of the current slab those at hand; then those that came free
+ * there since are at hand; if none did, another slab takes its place, one that has free blocks or a new one. */
 struct knoll_class_state {
-    uint32_t *current;       /* the entry of the current slab, or NULL */
-    KNOLL_DISTANCE distance; /* from that to the slab's first block, in KNOLL_DISTANCE_UNIT bytes */
-    uint32_t partial;        /* first slab of the list, as a unit number */
-    uint32_t slabs;          /* how many there are */
-    uint32_t free_blocks;    /* in them */
-    uint8_t touched;         /* of the current slab, how many first blocks were handed out ever */
+    uint64_t at_hand;     /* of the current slab, the blocks that are to be handed out next; all are free */
+    uint64_t blocks;      /* constant: the bits of a slab's word that stand for a block */
+    uint32_t *current;    /* the entry of the current slab, or NULL */
+    unsigned char *start; /* of that slab */
+    uint32_t partial;     /* first slab of the list, as a unit number */
+    uint32_t slabs;       /* how many there are */
+    uint32_t free_blocks; /* in them */
+#if KNOLL_PROFILE == KNOLL_COMPACT
+    uint32_t inverse; /* constant, as are the next and those at the end: see src/classes.h */
+    uint32_t low;
+#endif
+    uint16_t size;  /* constant: of a block */
+    uint8_t is_new; /* whether the blocks at hand have never been handed out */
+    int8_t
+        hints; /* how many the magazine has; less than 0, so many less, of which some may be of slabs that went back */
+#if KNOLL_PROFILE == KNOLL_COMPACT
+    uint8_t rotate;
+#endif
 #if KNOLL_MAGAZINE > 0
-    uint8_t hints; /* how many the magazine has; with HINTS_UNSURE, some may be of slabs that went back */
-    struct knoll_hint magazine[KNOLL_MAGAZINE];
+#if KNOLL_PROFILE == KNOLL_COMPACT
+    uint8_t hint_index[KNOLL_MAGAZINE]; /* of the block in its slab; in classic the address tells */
+#endif
+    void *hint_block[KNOLL_MAGAZINE];    /* a free block */
+    uint32_t *hint_slab[KNOLL_MAGAZINE]; /* the entry of its slab */
 #endif
 };
 

@@ -30,7 +30,7 @@ static void tables_of_shapes(void)
             holds((shape->blocks >> i & 1) == shape_has(shape, i));
         holds(&knoll_shapes[shape->size_class] == shape && class_size(shape->size_class) == shape->size);
         holds(shape_low(shape) == shape->low &&
-              class_offset(shape->size_class, 3) == 3 * (CLASSIC ? 64 : (size_t)shape->size));
+              block_offset(shape->size, 3) == 3 * (CLASSIC ? 64 : (size_t)shape->size));
         holds(shape_of((size_t)(shape - knoll_shapes) + SHAPE_SLAB) == shape);
     }
     theorem("each shape's inverse, length, capacity, word and class agree");
@@ -44,7 +44,7 @@ static void blocks_at_offsets(void)
         for (uint32_t offset = 0; offset <= shape->low; offset++) {
             uint32_t found = shape_block_at(shape, offset);
             bool starts = rest == 0 && block < shape->capacity;
-            holds(shape_has(shape, found) == starts && (!starts || class_offset(shape->size_class, found) == offset));
+            holds(shape_has(shape, found) == starts && (!starts || block_offset(shape->size, found) == offset));
             holds(CLASSIC ? offset % 64 == 0 || found >= 1u << 20 : rest == 0 ? found == block : found >= 1u << 20);
             if (++rest == shape->size) {
                 rest = 0;

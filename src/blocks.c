@@ -12,7 +12,7 @@
 /* The place of the block that is this run. */
 static struct slab_place place_of_run(const struct knoll_region *region, uint32_t *run, uint32_t unit)
 {
-    return (struct slab_place){run, NULL, region_unit_number(region, unit), 0, CLASS_LARGE};
+    return (struct slab_place){run, NULL, region_unit_number(region, unit), 0};
 }
 
 bool knoll_block_find(const struct knoll_heap *heap, const void *address, struct block *block)

@@ -24,6 +24,12 @@ static inline unsigned chance_bit(uint64_t word)
     return from + bits_lowest(word >> from);
 }
 
+/* The word without this one. */
+static inline uint64_t chance_rest(uint64_t word, unsigned index)
+{
+    return word & ~bit(index);
+}
+
 #else
 
 /* A macro, so that the compiler knows it where it counts what the tests execute. */
@@ -32,6 +38,12 @@ static inline unsigned chance_bit(uint64_t word)
 static inline unsigned chance_bit(uint64_t word)
 {
     return bits_lowest(word);
+}
+
+static inline uint64_t chance_rest(uint64_t word, unsigned index)
+{
+    (void)index;
+    return word & (word - 1);
 }
 
 #endif

@@ -196,17 +196,29 @@ static bool lists_agree(const struct knoll_heap *heap)
  * others, but to nothing that was never a unit. */
 static bool hints_agree(const struct knoll_heap *heap, unsigned size_class, size_t found)
 {
-    size_t hints = magazine_hints(heap, size_class);
-    return magazine_is_unsure(hints) ? knoll_check_old_hints(heap, size_class, hints - HINTS_UNSURE) : hints == found;
+    const struct knoll_class_state *state = &heap->size_class[size_class];
+    return magazine_hints(state) < 0 ? knoll_check_old_hints(heap, size_class, magazine_count(state))
+                                     : magazine_count(state) == found;
+}
+
+/* Whether the class's state says what the class is like. A heap without memory says nothing yet. */
+static bool constants_agree(const struct knoll_class_state *state, const struct knoll_shape *shape)
+{
+#if KNOLL_PROFILE == KNOLL_COMPACT
+    if (state->inverse != shape->inverse || state->low != shape->low || state->rotate != shape->rotate)
+        return false;
+#endif
+    return state->blocks == shape->blocks && state->size == shape->size;
 }
 
 static enum invariant check_class(const struct knoll_heap *heap, struct knoll_check_cursor *cursor, unsigned size_class)
 {
     const struct knoll_class_state *state = &heap->size_class[size_class];
     const struct knoll_tally *tally = &cursor->tally;
-    if (heap->size_class[size_class].slabs != tally->slabs[size_class] ||
-        heap->size_class[size_class].free_blocks != class_blocks(heap, size_class) - tally->used[size_class] ||
-        state->current != tally->current[size_class])
+    if (state->slabs != tally->slabs[size_class] ||
+        state->free_blocks != class_blocks(heap, size_class) - tally->used[size_class] ||
+        state->current != tally->current[size_class] || (state->current == NULL && state->at_hand != 0) ||
+        (heap->region_count != 0 && !constants_agree(state, &knoll_shapes[size_class])))
         return broken_at(cursor, CLASS_COUNTS, state);
     if (!hints_agree(heap, size_class, tally->hints[size_class]))
         return broken_at(cursor, FREE_BLOCKS, state);

@@ -100,31 +100,34 @@ static enum invariant check_large(const struct knoll_region *region, uint32_t in
 
 #if KNOLL_MAGAZINE > 0
 /* Whether a hint to a block of this slab says one, and which. */
-static inline bool hint_is_sound(const struct knoll_hint *hint, const struct slab_place *slab,
+static inline bool hint_is_sound(const struct knoll_class_state *state, size_t hint, const struct slab_place *slab,
                                  const unsigned char *start)
 {
-    uintptr_t within = (uintptr_t)hint->block - (uintptr_t)start;
-    return within <= slab->shape->low && shape_block_at(slab->shape, (uint32_t)within) == hint_index(hint) &&
-           shape_has(slab->shape, hint_index(hint));
+    uintptr_t within = (uintptr_t)state->hint_block[hint] - (uintptr_t)start;
+    return within <= slab->shape->low && shape_block_at(slab->shape, (uint32_t)within) == hint_index(state, hint) &&
+           shape_has(slab->shape, hint_index(state, hint));
 }
 #endif
 
 bool knoll_check_old_hints(const struct knoll_heap *heap, unsigned size_class, size_t hints)
 {
 #if KNOLL_MAGAZINE > 0 && KNOLL_PROFILE == KNOLL_CLASSIC
+    const struct knoll_class_state *state = &heap->size_class[size_class];
     if (hints > KNOLL_MAGAZINE)
         return false;
     for (size_t i = 0; i < hints; i++) { /* at most KNOLL_MAGAZINE rounds */
-        const struct knoll_hint *hint = &heap->size_class[size_class].magazine[i];
-        const struct knoll_region *region = region_of_address(heap, hint->block);
+        const void *block = state->hint_block[i];
+        const struct knoll_region *region = region_of_address(heap, block);
         if (region == NULL ||
-            (uintptr_t)hint->slab !=
-                (uintptr_t)region_entry(region, (uint32_t)(region_offset(region, hint->block) >> KNOLL_UNIT_SHIFT)))
+            (uintptr_t)state->hint_slab[i] !=
+                (uintptr_t)region_entry(region, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT)))
             return false;
     }
-#endif
-    (void)heap, (void)size_class, (void)hints;
     return true;
+#else
+    (void)heap, (void)size_class, (void)hints;
+    return false; /* in compact none is ever old */
+#endif
 }
 
 /* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a
@@ -135,16 +138,18 @@ static bool gather_hints(const struct knoll_heap *heap, const struct slab_place 
     *hinted = 0;
 #if KNOLL_MAGAZINE > 0
     unsigned size_class = slab->shape->size_class;
-    size_t hints = magazine_hints(heap, size_class) & ~(size_t)HINTS_UNSURE;
+    const struct knoll_class_state *state = &heap->size_class[size_class];
+    unsigned hints = magazine_count(state);
     for (unsigned i = 0; i < hints && i < KNOLL_MAGAZINE; i++) {
-        const struct knoll_hint *hint = &heap->size_class[size_class].magazine[i];
-        if (!hint_is_of(hint, slab->slab, slab->number))
+        if (state->hint_slab[i] != slab->slab)
             continue;
-        if (!hint_is_sound(hint, slab, start) || (*hinted >> hint_index(hint) & 1) != 0)
+        if (!hint_is_sound(state, i, slab, start) || bit_is_set(*hinted, hint_index(state, i)))
             return false;
-        *hinted |= bit(hint_index(hint));
+        *hinted |= bit(hint_index(state, i));
         tally->hints[size_class]++;
     }
+    if (state->current == slab->slab && (*hinted & state->at_hand) != 0)
+        return false;
 #else
     (void)heap, (void)start, (void)tally;
 #endif
@@ -173,7 +178,7 @@ static enum invariant check_slab(const struct knoll_heap *heap, const struct kno
                                  struct knoll_tally *tally)
 {
     struct slab_place slab = {region_entry(region, index), shape_of(region_shape(region, index)),
-                              region_unit_number(region, index), 0, 0};
+                              region_unit_number(region, index), 0};
     unsigned size_class = slab.shape->size_class;
     const unsigned char *start = address_of_unit(region, index);
     uint64_t held = slab_held(slab.slab);
@@ -182,9 +187,7 @@ static enum invariant check_slab(const struct knoll_heap *heap, const struct kno
     const struct knoll_class_state *state = &heap->size_class[size_class];
     if (state->current == slab.slab) {
         tally->current[size_class] = slab.slab;
-        if (heap->size_class[size_class].touched > 64 ||
-            (held != 0 && bits_highest(held) >= heap->size_class[size_class].touched) ||
-            (const unsigned char *)slab.slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT != start)
+        if (state->is_new > 1 || (state->at_hand & ~slab_free(slab.slab, slab.shape)) != 0 || state->start != start)
             return SLAB_FORM;
     }
     bool is_spare = heap->spare_slab == slab.number;

@@ -89,7 +89,8 @@ static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *qu
         if (block == NULL && right != 0 && entry_shape(entry) != 0 && cpu_slab_shape(entry)->size_class == size_class) {
             unsigned index = bits_lowest(right);
             __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
-            block = unit_address(&cpus->heap, group_unit(group)) + class_offset(size_class, index);
+            block =
+                unit_address(&cpus->heap, group_unit(group)) + block_offset((uint32_t)class_size(size_class), index);
         }
         knoll_cpu_queue_let_go(cpus, group);
         if (queue->rest == QUEUE_END)
@@ -112,7 +113,7 @@ static inline void *take_here(struct knoll_cpu *cpu, size_t size_class)
         return NULL;
     entry_set_free(state->current, word ^ (sound & -sound));
     state->room++;
-    return state->start + class_offset(size_class, bits_lowest(sound));
+    return state->start + block_offset((uint32_t)class_size(size_class), bits_lowest(sound));
 }
 
 /* Gives back all that the processor has free, and leaves it without current slabs. */

@@ -92,12 +92,12 @@ uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_cl
     uint64_t word = slab_free(state->current, shape);
     uint32_t count = bits_count(word);
     slab_set_held(state->current, shape->blocks);
-    heap->size_class[size_class].touched = 64;
+    state->at_hand = 0;
     heap->allocations += count;
-    heap->size_class[size_class].free_blocks -= count;
+    state->free_blocks -= count;
     account_used(heap, count * class_size(size_class));
 
-    unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
+    unsigned char *start = state->start;
     const struct knoll_region *region = region_of_address(heap, start);
     uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, start) >> KNOLL_UNIT_SHIFT));
     struct knoll_cpu_entry *entry = know_slab(cpus, number);
@@ -117,7 +117,7 @@ uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     uint32_t *slab = entry_of(heap, group_unit(group));
     const struct knoll_shape *shape = cpu_slab_shape(entry);
-    struct slab_place place = {slab, shape, group_unit(group), 0, shape->size_class};
+    struct slab_place place = {slab, shape, group_unit(group), 0};
     entry_set_owner(entry, NOBODY, entry_is_loose(entry));
     uint64_t held = slab_held(slab);
     uint32_t count = bits_count(held & entry_free(entry));

@@ -134,7 +134,7 @@ bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
     if (twice != 0)
         knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
                          unit_address(&cpus->heap, group_unit(group)) +
-                             class_offset(cpu_slab_shape(entry)->size_class, bits_lowest(twice)));
+                             block_offset(cpu_slab_shape(entry)->size, bits_lowest(twice)));
     return bits != 0;
 }
 

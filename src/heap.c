@@ -26,6 +26,8 @@ static void add_region(struct knoll_heap *heap, void *start, size_t size)
     annotate_region(start, size);
     struct knoll_region *region = knoll_region_make(heap, start, size);
     size_t tables = (size_t)region->first << KNOLL_UNIT_SHIFT;
+    if (region->number == 0)
+        knoll_slab_begin(heap);
     knoll_pages_add(heap, region);
     annotate_unused((unsigned char *)start + tables, size - tables);
 }
@@ -157,12 +159,13 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
         return NULL;      /* not covered: the same */
     if (size > KNOLL_SLAB_MAXIMUM)
         return take_run(heap, 1, size);
-    size_t size_class = class_for_size(size);
-    size_t hints = magazine_hints(heap, size_class);
-    if (magazine_is_ready(hints))
-        return account_new(heap, magazine_take(heap, size_class, hints), size, class_size(size_class));
-    void *block = magazine_is_unsure(hints) ? NULL : slab_take_current(heap, size_class);
-    return block == NULL ? take_slowly(heap, 1, size) : account_new(heap, block, size, class_size(size_class));
+    struct knoll_class_state *state = class_state(heap, class_for_size(size));
+    ptrdiff_t hints = magazine_hints(state);
+    if (hints > 0)
+        return account_new(heap, magazine_take(state, hints), size, state->size);
+    if (hints == 0 && state->at_hand != 0)
+        return account_new(heap, slab_take_at_hand(state), size, state->size);
+    return take_slowly(heap, 1, size);
 }
 
 void *PLAIN(aligned_alloc)(struct knoll_heap *heap, size_t alignment, size_t size)
@@ -186,12 +189,13 @@ void *PLAIN(calloc)(struct knoll_heap *heap, size_t count, size_t size)
 
 /* ---- Freeing ---- */
 
-static inline void give_slab_block(struct knoll_heap *heap, struct slab_place place, void *block)
+static inline void give_slab_block(struct knoll_heap *heap, struct knoll_class_state *state, struct slab_place place,
+                                   void *block)
 {
     uint64_t word = slab_give_bit(place);
-    annotate_given(block, place_block_size(&place));
-    heap->headroom += place_block_size(&place);
-    slab_give(heap, place, word, block);
+    annotate_given(block, state->size);
+    heap->headroom += state->size;
+    slab_give(heap, state, place, word, block);
 }
 
 static inline void give_run(struct knoll_heap *heap, uint32_t number)
@@ -206,7 +210,7 @@ static void give(struct knoll_heap *heap, const struct block *block, void *addre
     if (block->place.shape == NULL)
         give_run(heap, block->place.number);
     else
-        give_slab_block(heap, block->place, address);
+        give_slab_block(heap, &heap->size_class[block->place.shape->size_class], block->place, address);
 }
 
 /* Frees what is no block of a slab of the first region: a run, a block of another, or a fault. */
@@ -224,31 +228,21 @@ static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void 
 void PLAIN(free)(struct knoll_heap *heap, void *block)
 {
     struct slab_place place;
-    if (slab_find_block(heap->region[0], block, &place))
-        give_slab_block(heap, place, block);
+    struct knoll_class_state *state;
+    if (slab_find_block(heap, block, &place, &state))
+        give_slab_block(heap, state, place, block);
     else
         free_slowly(heap, block);
 }
 
-/* Whether the size that is named can be that of the block at this place: at rung 0 callers are trusted with that. */
-#if KNOLL_HARDEN > 0
-static inline bool names_its_class(const struct slab_place *place, size_t size)
-{
-    return class_for_size(size) == place->size_class;
-}
-#else
-static inline bool names_its_class(const struct slab_place *place, size_t size)
-{
-    (void)place, (void)size;
-    return true;
-}
-#endif
-
 void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct slab_place place;
-    if (size <= KNOLL_SLAB_MAXIMUM && slab_find_block(heap->region[0], block, &place) && names_its_class(&place, size))
-        give_slab_block(heap, place, block);
+    struct knoll_class_state *state;
+    /* At rung 0 callers are trusted to name a size that can be the block's. */
+    if (size <= KNOLL_SLAB_MAXIMUM && slab_find_block(heap, block, &place, &state) &&
+        (KNOLL_HARDEN == 0 || state == &heap->size_class[class_for_size(size)]))
+        give_slab_block(heap, state, place, block);
     else
         PLAIN(free_aligned_sized)(heap, block, 1, size);
 }

@@ -84,7 +84,7 @@ static int walk_slab(const struct walk *walk, const struct knoll_shape *shape, u
     size_t block_size = shape->size;
     int stop = visit(walk, KNOLL_ITEM_SLAB, start, size, block_size, shape->capacity);
     for (; held != 0 && stop == 0; held &= held - 1) /* at most 64 rounds */
-        stop = visit(walk, KNOLL_ITEM_BLOCK, start + class_offset(shape->size_class, bits_lowest(held)), block_size,
+        stop = visit(walk, KNOLL_ITEM_BLOCK, start + block_offset(shape->size, bits_lowest(held)), block_size,
                      block_size, 1);
     return stop;
 }

@@ -67,8 +67,7 @@ static void reach_in_slab(struct knoll_leaks *leaks, const struct knoll_region *
     if (!bit_is_set(slab_held(place->slab), index))
         return;
     uint32_t *marks = marks_of(leaks, region, place->number & INDEX_MASK);
-    const unsigned char *start =
-        (const unsigned char *)address - within + class_offset(place->shape->size_class, index);
+    const unsigned char *start = (const unsigned char *)address - within + block_offset(place->shape->size, index);
     if ((mark_word(marks) >> index & 1) != 0 || !is_callers(leaks, start, place->shape->size, address))
         return;
     set_mark_word(marks, mark_word(marks) | bit(index));
@@ -205,7 +204,7 @@ static void take_pending(struct knoll_leaks *leaks)
         unsigned index = bits_lowest(mark_word(marks + 2));
         set_mark_word(marks + 2, mark_word(marks + 2) & ~bit(index));
         leaks->pending--;
-        look_through_block(leaks, start + class_offset(shape->size_class, index), shape->size);
+        look_through_block(leaks, start + block_offset(shape->size, index), shape->size);
     } else if (kind == RUN_LARGE && (*marks & MARK_PENDING) != 0) {
         *marks &= ~MARK_PENDING;
         leaks->pending--;
@@ -261,7 +260,7 @@ static void visit_run(struct knoll_leaks *leaks)
         const struct knoll_shape *shape = shape_of(region_shape(region, index));
         uint64_t lost = slab_held(region_entry(region, index)) & ~mark_word(marks);
         for (; lost != 0 && stop == 0; lost &= lost - 1) /* at most 64 rounds */
-            stop = visit_leak(leaks, start + class_offset(shape->size_class, bits_lowest(lost)), shape->size);
+            stop = visit_leak(leaks, start + block_offset(shape->size, bits_lowest(lost)), shape->size);
     }
     if (stop != 0)
         leaks->stage = LEAKS_OVER;

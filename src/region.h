@@ -51,7 +51,7 @@
 #define CELLS_PER_UNIT (KNOLL_PROFILE == KNOLL_CLASSIC ? 6u : 1u)
 
 /* Where unit 0's entry starts, in bytes: in classic such that the word of each slab lies at a multiple of eight, and in
- * compact such that each slab's entry lies at a multiple of KNOLL_DISTANCE_UNIT. So no word lies in two cache lines. */
+ * compact such that each slab's entry lies at a multiple of 16. So no word lies in two cache lines. */
 #define ENTRIES_AT 16u
 
 /* A group of units: what a slab starts at a multiple of. A slab's links leave its low bits out. */

@@ -1,8 +1,9 @@
 /* Slabs: how a class grows, and when its memory goes back.
  *
- * Blocks of a class come from its current slab, lowest first, until that has none left; then from the slab that was
- * listed last, because a block of it was freed when none was free; then from a new one. So only a current slab can have
- * blocks that were never handed out, and they are its last ones. A slab that comes free of blocks is kept in hand, in
+ * Blocks of a class come from its current slab: its free ones are put at hand in one word, lowest first, and when that
+ * is empty those that came free since, until there is none; then from the slab that was listed last, because a block of
+ * it was freed when none was free; then from a new one. So only of a current slab can blocks be at hand that were
+ * never handed out, and then all of them are such. A slab that comes free of blocks is kept in hand, in
  * the place of the one that was kept before: that one goes back to the page layer, and so does the one in hand
  * before a request for a run fails.
  *
@@ -13,13 +14,28 @@
  *   2. At most one slab of the heap is empty, and that is spare_slab.
  *   3. Each group of a slab's units says its shape, and no other group says one.
  *   4. Of each class its slabs are counted, their blocks, and the bits in their words.
- *   5. `touched` is above every block of the current slab that is or was held.
+ *   5. What is at hand is free, and no hint says it; there is nothing if there is no current slab.
  *
  * SPDX-License-Identifier: MIT */
 #include "slab.h"
 #include "pages.h"
 
 _Static_assert(KNOLL_CLASS_COUNT <= 32, "a shape has five bits in a cell");
+
+void knoll_slab_begin(struct knoll_heap *heap)
+{
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) { /* KNOLL_CLASS_COUNT rounds */
+        struct knoll_class_state *state = &heap->size_class[i];
+        const struct knoll_shape *shape = &knoll_shapes[i];
+        state->blocks = shape->blocks;
+        state->size = shape->size;
+#if KNOLL_PROFILE == KNOLL_COMPACT
+        state->inverse = shape->inverse;
+        state->low = shape->low;
+        state->rotate = shape->rotate;
+#endif
+    }
+}
 
 /* Makes this run a slab, of the shape less SHAPE_SLAB, or if it is 0 units of no kind. */
 static void set_shape(struct knoll_region *region, uint32_t index, uint32_t length, size_t shape)
@@ -41,42 +57,49 @@ static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape,
 
 #if KNOLL_MAGAZINE > 0
 
-/* Drops the hints to slabs that went back; in compact, to the one with this number. */
-static inline void sift(struct knoll_heap *heap, size_t size_class, uint32_t number)
+/* Drops the hints to slabs that went back; in compact, to the one with this entry, which just went. */
+static inline void sift(struct knoll_heap *heap, size_t size_class, const uint32_t *gone)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    unsigned hints = state->hints & ~HINTS_UNSURE;
-    for (unsigned i = hints; i-- > 0;) /* at most KNOLL_MAGAZINE rounds */
-        if (hint_is_stale(&state->magazine[i], size_class, number))
-            state->magazine[i] = state->magazine[--hints];
-    state->hints = (uint8_t)hints;
+    size_t hints = magazine_count(state);
+    for (size_t i = hints; i-- > 0;) { /* at most KNOLL_MAGAZINE rounds */
+        const uint32_t *slab = state->hint_slab[i];
+        if (KNOLL_PROFILE == KNOLL_CLASSIC ? slab_class(slab) == size_class : slab != gone)
+            continue;
+        hints--;
+        state->hint_block[i] = state->hint_block[hints];
+        state->hint_slab[i] = state->hint_slab[hints];
+        hint_set_index(state, i, hint_index(state, hints));
+    }
+    state->hints = (int8_t)hints;
 }
 
 __attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
 {
-    sift(heap, size_class, NOWHERE);
+    sift(heap, size_class, NULL);
 }
 
-/* Notes that the class's slab with this number goes back. */
+/* Notes that the class's slab with this entry goes back. */
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
+static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
 {
-    (void)number;
-    if (heap->size_class[size_class].hints != 0)
-        heap->size_class[size_class].hints |= HINTS_UNSURE;
+    int8_t *hints = &heap->size_class[size_class].hints;
+    (void)slab;
+    if (*hints > 0)
+        *hints = (int8_t) - *hints;
 }
 #else
-static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
+static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
 {
-    sift(heap, size_class, number);
+    sift(heap, size_class, slab);
 }
 #endif
 
 #else
 
-static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, uint32_t number)
+static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
 {
-    (void)heap, (void)size_class, (void)number;
+    (void)heap, (void)size_class, (void)slab;
 }
 
 #endif
@@ -86,14 +109,16 @@ static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uin
                                                     const struct knoll_shape *shape)
 {
     struct knoll_class_state *state = &heap->size_class[shape->size_class];
-    if (state->current == slab)
+    if (state->current == slab) {
         state->current = NULL;
-    else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0)
+        state->at_hand = 0;
+    } else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0) {
         list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
+    }
     count_slab(heap, shape, (uint32_t)-1);
     slab[CELL_SLAB_PREV] = 0; /* or what is left of it might pass for a kind */
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
-    doubt_hints(heap, shape->size_class, number);
+    doubt_hints(heap, shape->size_class, slab);
     uint32_t run = knoll_pages_give(heap, number, shape_length(shape));
     slab[CELL_NEXT] |= RUN_WAS_BLOCK;
     return run;
@@ -138,54 +163,66 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
     return number;
 }
 
-/* Makes this slab the current one of its class, of which so many first blocks have been handed out. */
-static inline void set_current(struct knoll_heap *heap, size_t size_class, uint32_t number, unsigned touched)
+/* Makes this slab the current one of its class, and its free blocks at hand. */
+static inline void set_current(struct knoll_heap *heap, struct knoll_class_state *state, uint32_t number, bool is_new)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    state->touched = (uint8_t)touched;
+    state->is_new = is_new;
     state->current = entry_of(heap, number);
-    uintptr_t distance = (uintptr_t)unit_address(heap, number) - (uintptr_t)state->current;
-    state->distance = (KNOLL_DISTANCE)(distance / KNOLL_DISTANCE_UNIT);
+    state->start = unit_address(heap, number);
+    state->at_hand = state->blocks & ~slab_held(state->current);
+}
+
+/* Makes those blocks at hand that came free in the current slab since; false if none did. */
+static inline bool use_current(struct knoll_class_state *state)
+{
+    if (state->current == NULL)
+        return false;
+    state->is_new = false;
+    state->at_hand = state->blocks & ~slab_held(state->current);
+    return state->at_hand != 0;
 }
 
 /* Makes the first slab of the class's list the current one; false if there is none. */
-static inline bool use_listed(struct knoll_heap *heap, size_t size_class)
+static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state *state)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
     uint32_t number = state->partial;
     if (number == NOWHERE)
         return false;
     uint32_t *slab = entry_of(heap, number);
     list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
     slab[CELL_NOTES] &= ~SLAB_LISTED;
-    set_current(heap, size_class, number, 64);
+    set_current(heap, state, number, false);
     return true;
 }
 
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 {
-    if (use_listed(heap, size_class))
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    if (use_current(state) || use_listed(heap, state))
         return true;
     uint32_t number = grow(heap, size_class);
     if (number == NOWHERE)
         return false;
-    set_current(heap, size_class, number, 0);
+    set_current(heap, state, number, true);
     return true;
 }
 
 void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
 {
+    struct knoll_class_state *state = &heap->size_class[size_class];
     void *block = slab_take_first(heap, size_class);
     if (block != NULL)
         return block;
-    (void)use_listed(heap, size_class); /* where its free block is then */
-    return slab_take_current(heap, size_class);
+    if (!use_current(state))
+        (void)use_listed(heap, state); /* where its free block is then */
+    return slab_take_at_hand(state);
 }
 
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)
 {
     void *block = slab_take_first(heap, size_class);
-    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_current(heap, size_class) : block;
+    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_at_hand(&heap->size_class[size_class])
+                                                                : block;
 }
 
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)

@@ -7,162 +7,96 @@
 #include "chance.h"
 #include "slab_place.h"
 
-/* ---- Magazines: hints to free blocks, which are to be handed out before others ---- */
-
-/* In classic, added to the number of hints when a slab of the class goes back: until they are sifted none may be used.
- * A hint to a slab that went is told by its shape, for a class makes no slab while its magazine has hints. Neither
- * malloc nor free looks for that: such a magazine is more than full, which costs them no other comparison. In compact
- * they are sifted at once, because blocks lie better then: by 0.2 % of the memory for mixed sizes. */
-#define HINTS_UNSURE 0x80u
-
-_Static_assert(KNOLL_MAGAZINE < HINTS_UNSURE, "the number of hints must fit beside the flag");
+/* ---- Magazines: hints to free blocks, which are to be handed out before others ----
+ *
+ * In classic hints to a slab that goes back are sifted later: until then the number of the class's hints is negative,
+ * so that neither malloc nor free, which ask whether there is one and whether there is room for one, need another
+ * comparison. Such a hint is told by its slab's shape, for a class makes no slab while its magazine has hints. In
+ * compact they are sifted at once, because blocks lie better then: by 0.2 % of the memory for mixed sizes. */
 
 #if KNOLL_MAGAZINE > 0
 
+_Static_assert(KNOLL_MAGAZINE <= INT8_MAX, "the number of hints must fit, with a sign");
+
+static inline ptrdiff_t magazine_hints(const struct knoll_class_state *state)
+{
+    return state->hints;
+}
+
+/* How many hints there are, those that must be sifted included. */
+static inline unsigned magazine_count(const struct knoll_class_state *state)
+{
+    return (unsigned)(state->hints < 0 ? -state->hints : state->hints);
+}
+
+/* The index of the block that a hint says. */
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-
-/*@ requires \valid_read(place);
-    assigns \nothing; */
-static inline struct knoll_hint hint_of(const struct slab_place *place, void *block)
+static inline uint32_t hint_index(const struct knoll_class_state *state, size_t hint)
 {
-    return (struct knoll_hint){block, place->slab};
+    return (uint32_t)((uintptr_t)state->hint_block[hint] >> INDEX_SHIFT) & 63;
 }
 
-static inline bool hint_is_of(const struct knoll_hint *hint, const uint32_t *slab, uint32_t number)
+static inline void hint_set_index(struct knoll_class_state *state, size_t hint, uint32_t index)
 {
-    (void)number;
-    return hint->slab == slab;
+    (void)state, (void)hint, (void)index;
 }
-
-static inline uint32_t *hint_slab(const struct knoll_heap *heap, const struct knoll_hint *hint)
-{
-    (void)heap;
-    return hint->slab;
-}
-
-static inline uint32_t hint_index(const struct knoll_hint *hint)
-{
-    return (uint32_t)((uintptr_t)hint->block >> INDEX_SHIFT) & 63;
-}
-
-/* Whether a hint of this class's magazine is of a slab that went back. */
-static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_class, uint32_t number)
-{
-    (void)number;
-    return (uint8_t)hint->slab[CELL_SHAPE] != SHAPE_SLAB + size_class;
-}
-
-/* Whether this number of hints says that one can be taken; and that they must be sifted first. */
-static inline bool magazine_is_ready(size_t hints)
-{
-    return hints - 1 < KNOLL_MAGAZINE;
-}
-
-static inline bool magazine_is_unsure(size_t hints)
-{
-    return hints > KNOLL_MAGAZINE;
-}
-
 #else
-
-/*@ requires \valid_read(place);
-    assigns \nothing; */
-static inline struct knoll_hint hint_of(const struct slab_place *place, void *block)
+static inline uint32_t hint_index(const struct knoll_class_state *state, size_t hint)
 {
-    return (struct knoll_hint){block, place->number, place->index};
+    return state->hint_index[hint];
 }
 
-static inline bool hint_is_of(const struct knoll_hint *hint, const uint32_t *slab, uint32_t number)
+static inline void hint_set_index(struct knoll_class_state *state, size_t hint, uint32_t index)
 {
-    (void)slab;
-    return hint->number == number;
+    state->hint_index[hint] = (uint8_t)index;
 }
-
-static inline uint32_t *hint_slab(const struct knoll_heap *heap, const struct knoll_hint *hint)
-{
-    return entry_of(heap, hint->number);
-}
-
-static inline uint32_t hint_index(const struct knoll_hint *hint)
-{
-    return hint->index;
-}
-
-/* Whether it is of the slab that has just gone back, which had this number. */
-static inline bool hint_is_stale(const struct knoll_hint *hint, size_t size_class, uint32_t number)
-{
-    (void)size_class;
-    return hint->number == number;
-}
-
-static inline bool magazine_is_ready(size_t hints)
-{
-    return hints != 0;
-}
-
-static inline bool magazine_is_unsure(size_t hints)
-{
-    (void)hints;
-    return false;
-}
-
 #endif
 
-static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_class)
-{
-    return heap->size_class[size_class].hints;
-}
-
-/* Drops the hints to slabs that went back, in classic. */
+/* Drops the hints to slabs that went back, if there may be some. */
 void knoll_slab_sift(struct knoll_heap *heap, size_t size_class);
 
-/* Takes the block that was remembered last, of `hints` that are. */
-static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, size_t hints)
+/* Takes the block that the last of so many hints says. What is written may be anything, as far as the compiler knows:
+ * so all is read before. */
+static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hints)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    const struct knoll_hint *hint = &state->magazine[hints - 1];
-    uint32_t *slab = hint_slab(heap, hint);
-    state->hints = (uint8_t)(hints - 1);
+    void *block = state->hint_block[hints - 1];
+    uint32_t *slab = state->hint_slab[hints - 1];
+    uint64_t word = slab_held(slab) | bit(hint_index(state, (size_t)hints - 1));
     state->free_blocks--;
-    slab_set_held(slab, slab_held(slab) | bit(hint_index(hint)));
-    return hint->block;
+    state->hints = (int8_t)(hints - 1);
+    slab_set_held(slab, word);
+    return block;
 }
 
 /* Remembers a block; false if there is no room for it. */
-/*@ requires \valid(heap) && place.size_class < KNOLL_CLASS_COUNT;
-    assigns heap->size_class[place.size_class].hints,
-        heap->size_class[place.size_class].magazine[heap->size_class[place.size_class].hints];
-    ensures !\result ==> heap->size_class[place.size_class].hints == \old(heap->size_class[place.size_class].hints);
-    ensures \result <==> \old(heap->size_class[place.size_class].hints) < KNOLL_MAGAZINE; */
-static inline bool magazine_give(struct knoll_heap *heap, struct slab_place place, void *block)
+/*@ requires \valid(state);
+    assigns state->hints, state->hint_block[state->hints], state->hint_slab[state->hints];
+    ensures !\result ==> state->hints == \old(state->hints);
+    ensures \result <==> 0 <= \old(state->hints) < KNOLL_MAGAZINE; */
+static inline bool magazine_give(struct knoll_class_state *state, struct slab_place place, void *block)
 {
-    struct knoll_class_state *state = &heap->size_class[place.size_class];
-    size_t hints = state->hints;
-    if (hints >= KNOLL_MAGAZINE)
+    size_t hint = (uint8_t)state->hints; /* 128 or more, if they must be sifted */
+    if (hint >= KNOLL_MAGAZINE)
         return false;
-    state->magazine[hints] = hint_of(&place, block);
-    state->hints = (uint8_t)(hints + 1);
+    state->hint_block[hint] = block;
+    state->hint_slab[hint] = place.slab;
+    hint_set_index(state, hint, place.index);
+    state->hints = (int8_t)(hint + 1);
     return true;
 }
 
 #else
 
-static inline size_t magazine_hints(const struct knoll_heap *heap, size_t size_class)
+static inline ptrdiff_t magazine_hints(const struct knoll_class_state *state)
 {
-    (void)heap, (void)size_class;
+    (void)state;
     return 0;
 }
 
-static inline bool magazine_is_ready(size_t hints)
+static inline unsigned magazine_count(const struct knoll_class_state *state)
 {
-    (void)hints;
-    return false;
-}
-
-static inline bool magazine_is_unsure(size_t hints)
-{
-    (void)hints;
-    return false;
+    (void)state;
+    return 0;
 }
 
 /* not covered: without hints none are sifted */
@@ -172,15 +106,15 @@ static inline void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
 }
 
 /* not covered: without hints nothing is taken */
-static inline void *magazine_take(struct knoll_heap *heap, size_t size_class, size_t hints)
+static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hints)
 {
-    (void)heap, (void)size_class, (void)hints;
+    (void)state, (void)hints;
     return NULL;
 }
 
-static inline bool magazine_give(struct knoll_heap *heap, struct slab_place place, void *block)
+static inline bool magazine_give(struct knoll_class_state *state, struct slab_place place, void *block)
 {
-    (void)heap, (void)place, (void)block;
+    (void)state, (void)place, (void)block;
     return false;
 }
 
@@ -194,8 +128,11 @@ static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_clas
     return heap->size_class[size_class].free_blocks != 0;
 }
 
-/* Makes a slab that has a free block the current one of its class, whose current one has none, nor its magazine; false
- * if memory does not suffice. */
+/* Notes in a heap what its classes are like: needed once, before the first block. */
+void knoll_slab_begin(struct knoll_heap *heap);
+
+/* Makes blocks of a class be at hand, of which neither is one nor has its magazine a hint; false if memory does not
+ * suffice. */
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
 /* What seldom remains to be done after blocks were given back: to list their slab, which has not been, and to keep it
@@ -203,29 +140,25 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number);
 void knoll_slab_keep(struct knoll_heap *heap, uint32_t number);
 
-/* Takes a block from the class's current slab; NULL if that has none. The magazine has none. */
-static inline void *slab_take_current(struct knoll_heap *heap, size_t size_class)
+/* Takes a block that is at hand, as there must be one. */
+static inline void *slab_take_at_hand(struct knoll_class_state *state)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    uint32_t *slab = state->current;
-    uint64_t word = slab == NULL ? 0 : slab_free(slab, &knoll_shapes[size_class]);
-    if (word == 0)
-        return NULL;
-    size_t index = chance_bit(word);
-    slab_set_held(slab, slab_held(slab) | bit((unsigned)index));
-    if (index >= state->touched)
-        state->touched = (uint8_t)(index + 1);
+    uint32_t index = chance_bit(state->at_hand);
+    state->at_hand = chance_rest(state->at_hand, index);
+    slab_set_held(state->current, slab_held(state->current) | bit(index));
     state->free_blocks--;
-    return (unsigned char *)slab + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT + class_offset(size_class, index);
+    return state->start + block_offset(state->size, index);
 }
 
-/* Takes a block from the class's magazine, or else its current slab; NULL if both have none. */
+/* Takes a block from the class's magazine, or else one at hand; NULL if there is neither. */
 static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 {
-    if (magazine_is_unsure(magazine_hints(heap, size_class)))
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    if (magazine_hints(state) < 0)
         knoll_slab_sift(heap, size_class);
-    size_t hints = magazine_hints(heap, size_class);
-    return hints == 0 ? slab_take_current(heap, size_class) : magazine_take(heap, size_class, hints);
+    if (magazine_hints(state) != 0)
+        return magazine_take(state, magazine_hints(state));
+    return state->at_hand == 0 ? NULL : slab_take_at_hand(state);
 }
 
 /* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if
@@ -233,27 +166,24 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class);
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
 
-/* Takes up to `count` blocks at once from what is at hand: from the class's magazine one, or from its current slab as
- * many as it has. Returns how many; 0 if nothing is at hand. */
+/* Takes up to `count` blocks at once: from the class's magazine one, or of those at hand as many as there are. Returns
+ * how many; 0 if there is neither. */
 static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    if (magazine_hints(heap, size_class) != 0 || state->current == NULL)
+    if (magazine_hints(state) != 0)
         return (blocks[0] = slab_take_first(heap, size_class)) != NULL;
-    const struct knoll_shape *shape = &knoll_shapes[size_class];
-    unsigned char *start = (unsigned char *)state->current + (uintptr_t)state->distance * KNOLL_DISTANCE_UNIT;
-    uint64_t word = slab_free(state->current, shape);
+    uint64_t word = state->at_hand;
     size_t taken = 0;
-    size_t end = state->touched;         /* of the blocks that were handed out ever, the highest ones last */
     while (word != 0 && taken < count) { /* at most 64 rounds */
-        size_t index = bits_lowest(word);
+        blocks[taken] = state->start + block_offset(state->size, bits_lowest(word));
         word &= word - 1;
-        blocks[taken] = start + class_offset(size_class, index);
         taken++;
-        end = index < end ? end : index + 1;
     }
-    state->touched = (uint8_t)end;
-    slab_set_held(state->current, shape->blocks & ~word);
+    if (taken == 0)
+        return 0;
+    slab_set_held(state->current, slab_held(state->current) | (state->at_hand & ~word));
+    state->at_hand = word;
     state->free_blocks -= (uint32_t)taken;
     return taken;
 }
@@ -268,15 +198,16 @@ static inline uint64_t slab_give_bit(struct slab_place place)
 }
 
 /* Whether the slab, of which no hint says what was given back, is where its free blocks are looked for. */
-static inline bool slab_is_known(const struct knoll_heap *heap, const struct slab_place *place)
+static inline bool slab_is_known(const struct knoll_class_state *state, const uint32_t *slab)
 {
-    return (place->slab[CELL_NOTES] & SLAB_LISTED) != 0 || place->slab == heap->size_class[place->size_class].current;
+    return (slab[CELL_NOTES] & SLAB_LISTED) != 0 || slab == state->current;
 }
 
-static inline void slab_give(struct knoll_heap *heap, struct slab_place place, uint64_t word, void *block)
+static inline void slab_give(struct knoll_heap *heap, struct knoll_class_state *state, struct slab_place place,
+                             uint64_t word, void *block)
 {
-    heap->size_class[place.size_class].free_blocks++;
-    if (!magazine_give(heap, place, block) && !slab_is_known(heap, &place))
+    state->free_blocks++;
+    if (!magazine_give(state, place, block) && !slab_is_known(state, place.slab))
         knoll_slab_list(heap, place.slab, place.number); /* and keeps it, if it is empty */
     else if (word == 0)
         knoll_slab_keep(heap, place.number);
@@ -286,10 +217,10 @@ static inline void slab_give(struct knoll_heap *heap, struct slab_place place, u
  */
 static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t word, uint32_t count)
 {
-    size_t size_class = place.size_class;
+    struct knoll_class_state *state = &heap->size_class[place.shape->size_class];
     slab_set_held(place.slab, word);
-    heap->size_class[size_class].free_blocks += count;
-    if (!slab_is_known(heap, &place))
+    state->free_blocks += count;
+    if (!slab_is_known(state, place.slab))
         knoll_slab_list(heap, place.slab, place.number);
     else if (word == 0)
         knoll_slab_keep(heap, place.number);

@@ -22,7 +22,6 @@ struct slab_place {
     const struct knoll_shape *shape; /* of the slab; NULL if there is none */
     uint32_t number;                 /* its first unit */
     uint32_t index;                  /* of the block in the slab: no block's, where none starts */
-    uint32_t size_class;             /* of the slab, if it is one */
 };
 
 /* The slab's word: one bit a block, set while a caller holds it. */
@@ -60,22 +59,8 @@ static inline const struct knoll_shape *slab_shape(const struct knoll_heap *heap
     return shape_of(region_shape(region_of_number(heap, number), number & INDEX_MASK));
 }
 
-/* The bytes of a block at this place: in classic without a look at the shape, which has not been looked at yet. */
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-static inline size_t place_block_size(const struct slab_place *place)
-{
-    return class_size(place->size_class);
-}
-#else
-static inline size_t place_block_size(const struct slab_place *place)
-{
-    return place->shape->size;
-}
-#endif
-
-/* Finds the slab of this region, whose number is named beside it, that the address is in; false if it is in none. */
-static inline bool slab_find_in(const struct knoll_region *region, uint32_t region_number, const void *address,
-                                struct slab_place *place)
+/* Finds the slab of this region that the address is in; false if it is in none. */
+static inline bool slab_find(const struct knoll_region *region, const void *address, struct slab_place *place)
 {
     uintptr_t offset = region_offset(region, address);
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
@@ -83,26 +68,14 @@ static inline bool slab_find_in(const struct knoll_region *region, uint32_t regi
     if (shape < SHAPE_SLAB)
         return false;
     place->shape = shape_of(shape);
-    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
     uint32_t within = (uint32_t)(uintptr_t)address & shape_low(place->shape);
     if (KNOLL_PROFILE != KNOLL_CLASSIC)
         unit -= within >> KNOLL_UNIT_SHIFT;
     place->slab =
         KNOLL_PROFILE == KNOLL_CLASSIC ? region_entry(region, unit) : region_entry_at(region, offset - within);
-    place->number = region_number << INDEX_BITS | unit;
+    place->number = region_unit_number(region, unit);
     place->index = shape_block_at(place->shape, within);
     return true;
-}
-
-static inline bool slab_find(const struct knoll_region *region, const void *address, struct slab_place *place)
-{
-    return slab_find_in(region, region->number, address, place);
-}
-
-/* The same in a heap's first region: its number is 0, and need not be read. */
-static inline bool slab_find_first(const struct knoll_region *region, const void *address, struct slab_place *place)
-{
-    return slab_find_in(region, 0, address, place);
 }
 
 /* Whether a block starts at this place and is held. */
@@ -117,10 +90,12 @@ static inline bool slab_may_give(const struct slab_place *place)
     return KNOLL_HARDEN == 0 || slab_holds(place);
 }
 
-/* Finds the block of this region, a heap's first, that starts at this address and may be given back; false if there is
- * none. */
-static inline bool slab_find_block(const struct knoll_region *region, const void *address, struct slab_place *place)
+/* Finds the block of a heap's first region, whose number is 0, that starts at this address and may be given back, and
+ * the state of its class; false if there is none. */
+static inline bool slab_find_block(struct knoll_heap *heap, const void *address, struct slab_place *place,
+                                   struct knoll_class_state **state)
 {
+    const struct knoll_region *region = heap->region[0];
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     /* One rotation parts the address: what is no multiple of 64 bytes becomes a unit beyond every region. */
     uintptr_t turned = rotate_right_address(region_offset(region, address), INDEX_SHIFT);
@@ -129,21 +104,36 @@ static inline bool slab_find_block(const struct knoll_region *region, const void
         return false;
     size_t shape = region_shape(region, (uint32_t)unit);
     place->number = (uint32_t)unit;
-    place->index = (uint32_t)turned;
+    place->index = (uint32_t)turned & 63;
     place->slab = region_entry(region, (uint32_t)unit);
     place->shape = shape_of(shape);
-    place->size_class = (uint32_t)(shape - SHAPE_SLAB);
-    return KNOLL_HARDEN == 0 ? shape >= SHAPE_SLAB : bit_is_set(slab_held(place->slab), turned & 63);
+    if (KNOLL_HARDEN == 0 ? shape < SHAPE_SLAB : !slab_holds(place))
+        return false;
+    *state = class_state(heap, shape - SHAPE_SLAB);
+    return true;
 #else
-    return region_holds(region, address) && slab_find_first(region, address, place) && slab_may_give(place);
+    if (!region_holds(region, address))
+        return false;
+    uintptr_t offset = region_offset(region, address);
+    uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
+    size_t shape = region_shape(region, unit);
+    if (shape < SHAPE_SLAB)
+        return false;
+    *state = class_state(heap, shape - SHAPE_SLAB);
+    uint32_t within = (uint32_t)(uintptr_t)address & (*state)->low;
+    place->number = unit - (within >> KNOLL_UNIT_SHIFT);
+    place->index = rotate_right(within * (*state)->inverse, (*state)->rotate);
+    place->slab = region_entry_at(region, offset - within);
+    place->shape = shape_of(shape);
+    return slab_may_give(place);
 #endif
 }
 
 /* Whether the block at this place has ever been handed out. */
 static inline bool slab_has_touched(const struct knoll_heap *heap, const struct slab_place *place)
 {
-    size_t size_class = place->size_class;
-    return place->slab != heap->size_class[size_class].current || place->index < heap->size_class[size_class].touched;
+    const struct knoll_class_state *state = &heap->size_class[place->shape->size_class];
+    return place->slab != state->current || !state->is_new || !bit_is_set(state->at_hand, place->index);
 }
 
 #endif

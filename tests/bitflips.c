@@ -294,7 +294,11 @@ static void set_uses_in_struct(void)
 #if KNOLL_MAGAZINE > 0
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         SET_MEMBER(size_class[i].hints, HEAP_MAGAZINES);
-        SET_MEMBER(size_class[i].magazine, HEAP_MAGAZINES);
+        SET_MEMBER(size_class[i].hint_block, HEAP_MAGAZINES);
+        SET_MEMBER(size_class[i].hint_slab, HEAP_MAGAZINES);
+#if KNOLL_PROFILE == KNOLL_COMPACT
+        SET_MEMBER(size_class[i].hint_index, HEAP_MAGAZINES);
+#endif
     }
 #endif
 #if IS_BYTE_EXACT

@@ -127,6 +127,8 @@ static void every_number_of_the_struct(void **state)
         EXPECT_ALL_SEEN(size_class[i].slabs);
         EXPECT_ALL_SEEN(size_class[i].current);
         EXPECT_ALL_SEEN(size_class[i].free_blocks);
+        EXPECT_ALL_SEEN(size_class[i].blocks);
+        EXPECT_ALL_SEEN(size_class[i].size);
     }
 }
 

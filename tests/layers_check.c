@@ -2,76 +2,20 @@
  *
  * tests/damage.c flips every bit of the tables, most of which mean nothing at the moment. Here the tables are read as
  * the core reads them, so the bits that do mean something are known: each of them, flipped alone, must be seen. Then
- * the invariants that one bit cannot break by itself are broken with all else in order, and must be named.
+ * the invariants that one bit cannot break by itself are broken with all else in order, and must be named. The state
+ * of the classes is in tests/layers_check_classes.c.
  *
  * What means something and cannot be seen are two histories: which blocks were handed out once, and which alignment
  * and looseness a block was asked for with.
  *
  * SPDX-License-Identifier: MIT */
-#include "blocks.h"
-#include "check.h"
 #include "free_lists.h"
-#include "pages.h"
-#include "support.h"
+#include "layers_check.h"
 
-#define FIRST_SIZE  KIB(128)
-#define SECOND_SIZE KIB(32)
-#define ALL         0xFFFFFFFFu
-#define KIND_BITS   (3u << KIND_SHIFT)
-#define SLOTS       64
-
-static struct knoll_heap heap;
-static void *blocks[SLOTS];
-static size_t flipped;
-
-static void make_rich_heap(uint32_t seed)
-{
-    struct random random = random_from(seed);
-    unsigned char *start = arena_at(KIB(64), 0);
-    make_heap(&heap, start, FIRST_SIZE);
-    if (KNOLL_REGIONS_MAX > 1)
-        add_memory(&heap, start + FIRST_SIZE, SECOND_SIZE);
-    memset(blocks, 0, sizeof blocks);
-    for (size_t step = 0; step < 600; step++) {
-        void **slot = &blocks[random_below(&random, SLOTS)];
-        knoll_free(&heap, *slot);
-        *slot = knoll_malloc(&heap, random_below(&random, step % 4 == 0 ? 12000 : 2000));
-    }
-    for (size_t i = 0; i < SLOTS; i += 2) { /* room for free runs */
-        knoll_free(&heap, blocks[i]);
-        blocks[i] = NULL;
-    }
-    assert_int_equal(knoll_check(&heap), 0);
-}
+#define ALL       0xFFFFFFFFu
+#define KIND_BITS (3u << KIND_SHIFT)
 
 /* ---- Bit by bit ---- */
-
-/* Each of these bits of a word, when flipped alone, must be seen. */
-static void expect_seen(void *word, uint32_t bits)
-{
-    for (unsigned i = 0; i < 32; i++) {
-        uint32_t sound, damaged;
-        if ((bits >> i & 1) == 0)
-            continue;
-        memcpy(&sound, word, sizeof sound);
-        damaged = sound ^ (uint32_t)1 << i;
-        memcpy(word, &damaged, sizeof damaged);
-        assert_true(knoll_check(&heap) != 0);
-        memcpy(word, &sound, sizeof sound);
-        flipped++;
-    }
-}
-
-static void expect_all_seen(void *start, size_t size)
-{
-    unsigned char *bytes = start;
-    for (size_t i = 0; i < 8 * size; i++) {
-        bytes[i / 8] ^= (unsigned char)(1u << i % 8);
-        assert_true(knoll_check(&heap) != 0);
-        bytes[i / 8] ^= (unsigned char)(1u << i % 8);
-        flipped++;
-    }
-}
 
 static void flip_free_run(struct knoll_region *region, uint32_t index)
 {
@@ -143,55 +87,6 @@ static void flip_region(struct knoll_region *region)
     }
 }
 
-#if KNOLL_MAGAZINE > 0
-
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-
-/* The bits of the address that say which block of the slab may lead to another free one, which does no harm. */
-static void flip_hint(struct knoll_hint *hint)
-{
-    unsigned char *block = hint->block;
-    expect_all_seen(&hint->slab, sizeof hint->slab);
-    for (unsigned i = 0; i < 8 * sizeof block; i++) {
-        if (i >= INDEX_SHIFT && i < KNOLL_UNIT_SHIFT)
-            continue;
-        hint->block = (void *)((uintptr_t)block ^ (uintptr_t)1 << i);
-        assert_true(knoll_check(&heap) != 0);
-        flipped++;
-    }
-    hint->block = block;
-}
-
-#else
-
-static void flip_hint(struct knoll_hint *hint)
-{
-    expect_all_seen(&hint->number, sizeof hint->number);
-    expect_all_seen(&hint->block, sizeof hint->block);
-    expect_all_seen(&hint->index, sizeof hint->index);
-}
-
-#endif
-
-/* Those that are sure. */
-static void flip_magazines(void)
-{
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        if (heap.size_class[i].hints > KNOLL_MAGAZINE)
-            knoll_slab_sift(&heap, i);
-        for (unsigned j = 0; j < heap.size_class[i].hints; j++)
-            flip_hint(&heap.size_class[i].magazine[j]);
-    }
-}
-
-#else
-
-static void flip_magazines(void)
-{
-}
-
-#endif
-
 static void every_bit_that_means_something(void **state)
 {
     (void)state;
@@ -200,25 +95,12 @@ static void every_bit_that_means_something(void **state)
         flipped = 0;
         for (uint32_t i = 0; i < heap.region_count; i++)
             flip_region(heap.region[i]);
-        flip_magazines();
         assert_int_equal(knoll_check(&heap), 0);
         check_say("all of ", flipped, " flipped bits seen\n");
     }
 }
 
-/* ---- Invariant by invariant: the numbers are those of docs/design.md ---- */
-
-enum {
-    REGION_TABLE = 1,
-    FREE_RUN_FORM = 3,
-    FREE_RUNS_MERGED,
-    LARGE_FORM,
-    SLAB_FORM,
-    SLAB_SHAPES,
-    ONE_EMPTY_SLAB,
-    FREE_LISTS
-};
-enum { PARTIAL_LISTS = 11, FREE_BLOCKS, CLASS_COUNTS };
+/* ---- Invariant by invariant ---- */
 
 static void make_simple_heap(void)
 {
@@ -304,7 +186,7 @@ static void large_runs(void **state)
     make_simple_heap();
     knoll_malloc(&heap, 10000);
     void *block = knoll_malloc(&heap, 10000);
-    struct block found = {{&heap.list[0], NULL, NOWHERE, 0, 0}, 0};
+    struct block found = {{&heap.list[0], NULL, NOWHERE, 0}, 0};
     assert_true(knoll_block_find(&heap, block, &found));
     uint32_t *run = found.place.slab;
     *run |= 30; /* a run after another is not at a GiB */
@@ -317,7 +199,7 @@ static void large_runs(void **state)
 
 static struct slab_place find_slab(const void *block)
 {
-    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0, 0};
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
     assert_true(slab_find(heap.region[0], block, &place));
     return place;
 }
@@ -330,15 +212,19 @@ static void slabs(void **state)
     void *block = knoll_malloc(&heap, 64);
     knoll_malloc(&heap, 64);
     struct knoll_class_state *counts = &heap.size_class[size_class];
-    heap.size_class[size_class].touched = 65;
+    counts->is_new = 2;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    heap.size_class[size_class].touched = 1;
+    counts->is_new = 1;
+    counts->at_hand ^= 1; /* which is held */
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    heap.size_class[size_class].touched = 2;
-    counts->distance++;
+    counts->at_hand ^= 1;
+    counts->start++;
     assert_int_equal(knoll_check(&heap), SLAB_FORM);
-    counts->distance--;
+    counts->start--;
     assert_int_equal(knoll_check(&heap), 0);
+    counts[size_class == 0 ? 1 : -1].at_hand = 1; /* without a current slab */
+    assert_int_equal(knoll_check(&heap), CLASS_COUNTS);
+    counts[size_class == 0 ? 1 : -1].at_hand = 0;
 
     struct slab_place place = find_slab(block);
     uint64_t word = slab_held(place.slab);
@@ -348,6 +234,7 @@ static void slabs(void **state)
         slab_set_held(place.slab, word);
     }
     uint32_t *current = counts->current;
+    counts->at_hand = 0;
     counts->current = NULL; /* so its free blocks are nowhere */
     assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
     list_push(&heap, &counts->partial, place.slab, place.number, CELL_SLAB_PREV, GROUP_SHIFT);
@@ -396,113 +283,6 @@ static void shapes(void **state)
     }
 }
 
-#if KNOLL_MAGAZINE > 0
-
-static void magazines(void **state)
-{
-    (void)state;
-    make_simple_heap();
-    unsigned size_class = class_for(1, 64);
-    void *held = knoll_malloc(&heap, 64);
-    unsigned char *block = knoll_malloc(&heap, 64);
-    knoll_free(&heap, block);
-    struct knoll_hint *hint = heap.size_class[size_class].magazine;
-    assert_ptr_equal(hint->block, block);
-    struct knoll_hint sound = *hint;
-    hint->block = held;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-#if KNOLL_PROFILE == KNOLL_COMPACT
-    hint->index = 0; /* which is held */
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    *hint = sound;
-    hint->index = 64;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    *hint = sound;
-    hint->number = NOWHERE;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-#else
-    *hint = sound;
-    hint->block = block + 16; /* amid a block */
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    hint->block = block + KNOLL_PAGE; /* beyond the slab */
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    *hint = sound;
-    hint->slab += CELLS_PER_UNIT;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-#endif
-    *hint = sound;
-    if (KNOLL_MAGAZINE > 1) {
-        hint[1] = sound; /* twice */
-        heap.size_class[size_class].hints = 2;
-        assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-        heap.size_class[size_class].hints = 1;
-    }
-    assert_int_equal(knoll_check(&heap), 0);
-    heap.size_class[size_class].hints = KNOLL_MAGAZINE + 1;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    heap.size_class[size_class].hints = 1;
-    assert_int_equal(knoll_check(&heap), 0);
-
-    size_class = class_for(1, 800); /* in compact something is left over after its blocks */
-    assert_non_null(knoll_malloc(&heap, 800));
-    if (CLASSIC)
-        assert_non_null(knoll_malloc(&heap, 800));
-    block = knoll_malloc(&heap, 800);
-    knoll_free(&heap, block);
-    hint = heap.size_class[size_class].magazine;
-    sound = *hint;
-#if KNOLL_PROFILE == KNOLL_COMPACT
-    hint->index = knoll_shapes[size_class].capacity;
-    hint->block = block + (hint->index - sound.index) * class_size(size_class); /* no block */
-#else
-    hint->block = block + 64; /* amid a block, where another class has one */
-#endif
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    *hint = sound;
-    assert_int_equal(knoll_check(&heap), 0);
-    heap.size_class[size_class].hints = 1 | HINTS_UNSURE; /* in compact none ever is */
-    assert_int_equal(knoll_check(&heap), CLASSIC ? 0 : FREE_BLOCKS);
-    heap.size_class[size_class].hints = (KNOLL_MAGAZINE + 1) | HINTS_UNSURE;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-}
-
-#if KNOLL_PROFILE == KNOLL_CLASSIC && KNOLL_MAGAZINE > 1
-
-/* A hint to a slab that went back, which must name a unit's entry all the same, for that is looked at. */
-static void old_hints(void **state)
-{
-    (void)state;
-    make_simple_heap();
-    struct knoll_class_state *of_class = &heap.size_class[class_for(1, 64)];
-    assert_non_null(knoll_malloc(&heap, 64));
-    knoll_free(&heap, knoll_malloc(&heap, 64));
-    unsigned char *run = knoll_malloc(&heap, 10000);
-    struct knoll_hint *old = &of_class->magazine[1];
-    old->block = run + 64;
-    old->slab = region_entry(heap.region[0], (uint32_t)(region_offset(heap.region[0], run) >> KNOLL_UNIT_SHIFT));
-    struct knoll_hint sound = *old;
-    of_class->hints = 2 | HINTS_UNSURE;
-    assert_int_equal(knoll_check(&heap), 0);
-    old->slab++;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    *old = sound;
-    old->block = run + KNOLL_PAGE;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    old->block = NULL;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    *old = sound;
-    of_class->hints = 2;
-    assert_int_equal(knoll_check(&heap), FREE_BLOCKS);
-    of_class->hints = 2 | HINTS_UNSURE;
-    knoll_slab_sift(&heap, class_for(1, 64));
-    assert_int_equal(of_class->hints, 1);
-    assert_int_equal(knoll_check(&heap), 0);
-}
-
-#endif
-
-#endif
-
 static void an_empty_slab_too_many(void **state)
 {
     (void)state;
@@ -536,12 +316,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(large_runs),
     cmocka_unit_test(slabs),
     cmocka_unit_test(shapes),
-#if KNOLL_MAGAZINE > 0
-    cmocka_unit_test(magazines),
-#if KNOLL_PROFILE == KNOLL_CLASSIC && KNOLL_MAGAZINE > 1
-    cmocka_unit_test(old_hints),
-#endif
-#endif
     cmocka_unit_test(an_empty_slab_too_many),
     cmocka_unit_test(free_lists),
 };

@@ -57,8 +57,8 @@ static void the_classes(void **state)
         assert_int_equal(class_size(i) % 16, 0);
         assert_true(CLASSIC ? shape_length(shape) == 1 : shape_length(shape) == 4 || shape_length(shape) == 8);
         assert_int_equal(shape_low(shape), shape->low);
-        for (size_t block = 0; block < 64; block++)
-            assert_int_equal(class_offset(i, block), block * (CLASSIC ? 64 : shape->size));
+        for (uint32_t block = 0; block < 64; block++)
+            assert_int_equal(block_offset(shape->size, block), block * (CLASSIC ? 64 : shape->size));
         previous = class_size(i);
     }
     assert_int_equal(previous, KNOLL_SLAB_MAXIMUM);
@@ -143,7 +143,7 @@ static void the_block_at_an_offset(void **state)
                 uint32_t around = shape_block_around(shape, offset);
                 bool inside = offset / shape->size < shape->capacity;
                 assert_int_equal(shape_has(shape, around), inside);
-                assert_true(!inside || class_offset(i, around) == offset - offset % shape->size);
+                assert_true(!inside || block_offset(shape->size, around) == offset - offset % shape->size);
             }
             if (++into == step) {
                 into = 0;

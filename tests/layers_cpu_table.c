@@ -13,7 +13,7 @@ static void only_its_blocks_are_held(void **state)
         unsigned char *block = knoll_cpu_malloc(&first, size);
         struct cpu_place place = find(block);
         assert_true(cpu_slab_holds(&place));
-        unsigned char *slab = block - class_offset(place.shape->size_class, place.index);
+        unsigned char *slab = block - block_offset(place.shape->size, place.index);
         uint32_t held = place.index;
         for (place.index = 0; place.index <= 64; place.index++)
             assert_int_equal(cpu_slab_holds(&place), place.index == held);

@@ -84,9 +84,9 @@ static void a_block_that_cannot_serve(void **state)
         knoll_free(&heap, knoll_malloc(&heap, 900));
         knoll_drain(&heap);
         size_t size_class = class_for(1, 900 + OVERHEAD);
-        struct knoll_hint *hint = heap.size_class[size_class].magazine;
+        void **hint = heap.size_class[size_class].hint_block;
         assert_int_equal(heap.size_class[size_class].hints, 1);
-        hint->block = which == 0 ? (unsigned char *)hint->block + 16 : small - GUARD_FRONT;
+        *hint = which == 0 ? (unsigned char *)*hint + 16 : small - GUARD_FRONT;
         assert_null(knoll_malloc(&heap, 900));
         assert_int_equal(last_fault.count, 1);
         assert_true(guard_front_of(small)->size == 16); /* which is untouched */

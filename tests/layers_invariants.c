@@ -26,7 +26,7 @@ static uint32_t index_of(const void *address)
 
 static struct slab_place find(const void *block)
 {
-    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0, 0};
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
     assert_true(slab_find(heap.region[0], block, &place));
     return place;
 }
@@ -342,8 +342,8 @@ static void hints_beyond_the_magazine(void **state)
     void *kept = knoll_malloc(&heap, 64);
     knoll_free(&heap, knoll_malloc(&heap, 64));
     assert_non_null(kept);
-    struct knoll_hint *hints = heap.size_class[size_class].magazine;
-    memset(hints + 1, 0, (KNOLL_MAGAZINE - 1) * sizeof *hints);
+    uint32_t **slabs = heap.size_class[size_class].hint_slab;
+    memset(slabs + 1, 0, (KNOLL_MAGAZINE - 1) * sizeof *slabs);
     heap.size_class[size_class].hints = KNOLL_MAGAZINE + 1;
     expect(FREE_BLOCKS);
     heap.size_class[size_class].hints = 1;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #include "check.h"
 #include "free_lists.h"
+#include "slab.h"
 #include "support.h"
 
 /* Lists by doubling in classic; in compact one list a length up to 31, then sixteen a doubling. */
@@ -22,6 +23,13 @@ static void lengths_and_lists(void **state)
         if (list_of_length(length) != list)
             assert_int_equal(length, 0);
     }
+}
+
+/* Makes a heap without regions, which knows its classes. */
+static void make_nothing(struct knoll_heap *heap)
+{
+    memset(heap, 0, sizeof *heap);
+    knoll_slab_begin(heap);
 }
 
 #if KNOLL_PROFILE == KNOLL_COMPACT
@@ -53,7 +61,7 @@ static void lists_move(void **state)
     (void)state;
     if (KNOLL_REGIONS_MAX < 3)
         return;
-    memset(&heap, 0, sizeof heap);
+    make_nothing(&heap);
     unsigned char *start = arena_at(MIB(1), 0);
     knoll_pages_add(&heap, knoll_region_make(&heap, start, KIB(60)));
     uint32_t length = 80;
@@ -83,7 +91,7 @@ static void the_last_list(void **state)
         return;
     for (unsigned round = 0; round < 4; round++) {
         uint32_t alignment = round % 2 == 0 ? 1 : 8;
-        memset(&heap, 0, sizeof heap);
+        make_nothing(&heap);
         for (size_t i = 0; i < 3; i++) {
             knoll_pages_add(&heap, knoll_region_make(&heap, arena_at(MIB(1), i * KIB(64)), KIB(60)));
             runs[i] = knoll_pages_take(&heap, lengths[i], 8);
@@ -124,7 +132,7 @@ static void long_runs(void **state)
 {
     static struct knoll_heap heap;
     (void)state;
-    memset(&heap, 0, sizeof heap);
+    make_nothing(&heap);
     if ((uintptr_t)arena > UINTPTR_MAX - MIB(300) || arena_size < MIB(6))
         return;
     unsigned char *start = arena_at(KIB(64), 0);
@@ -157,7 +165,7 @@ static void what_follows_the_entries_is_no_run(void **state)
 {
     static struct knoll_heap heap;
     (void)state;
-    memset(&heap, 0, sizeof heap);
+    make_nothing(&heap);
     struct knoll_region *region = knoll_region_make(&heap, arena_at(MIB(1), 0), KIB(60));
     knoll_pages_add(&heap, region);
     uint32_t shortest = RUN_SHORTEST;

@@ -61,8 +61,7 @@ static void tables_take_what_they_need(void **state)
     }
 }
 
-/* A slab's word is aligned in classic; in compact so is its entry, because the distance from there to its blocks is
- * kept in steps of KNOLL_DISTANCE_UNIT bytes. */
+/* A slab's word is aligned in classic; in compact its entry is, so that no word lies in two cache lines. */
 static void where_slabs_have_their_entries(void **state)
 {
     (void)state;
@@ -72,7 +71,7 @@ static void where_slabs_have_their_entries(void **state)
         for (uint32_t unit = 0; unit < region->count; unit += GROUP_UNITS) {
             const uint32_t *slab = region_entry(region, unit);
             assert_true(!CLASSIC || is_aligned(&slab[CELL_WORD], 8));
-            assert_true(CLASSIC || is_aligned(slab, KNOLL_DISTANCE_UNIT));
+            assert_true(CLASSIC || is_aligned(slab, 16));
         }
     }
 }

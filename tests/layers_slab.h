@@ -26,7 +26,7 @@ static inline void make_wide(void)
 
 static inline struct slab_place find(const void *address)
 {
-    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0, 0};
+    struct slab_place place = {region_entry(heap.region[0], 0), &knoll_shapes[0], NOWHERE, 0};
     assert_true(slab_find(region_of_address(&heap, address), address, &place));
     return place;
 }
@@ -45,9 +45,9 @@ static inline uint32_t index_of(unsigned size_class, size_t block)
 /* How many hints a class's magazine has to slabs that there are. */
 static inline size_t hints_to_slabs(unsigned size_class)
 {
-    if (magazine_hints(&heap, size_class) > KNOLL_MAGAZINE)
+    if (magazine_hints(&heap.size_class[size_class]) < 0)
         knoll_slab_sift(&heap, size_class);
-    return magazine_hints(&heap, size_class);
+    return magazine_count(&heap.size_class[size_class]);
 }
 
 static inline unsigned char *try_take(unsigned size_class)
@@ -73,8 +73,16 @@ static inline void give(unsigned char *block)
     struct slab_place place = find(block);
     assert_true(slab_holds(&place));
     heap.peak -= place.shape->size;
-    slab_give(&heap, place, slab_give_bit(place), block);
+    slab_give(&heap, &heap.size_class[place.shape->size_class], place, slab_give_bit(place), block);
     assert_false(slab_holds(&place)); /* whether it is remembered or not: so it cannot be given twice */
+}
+
+/* The block that was freed last comes first. Without magazines those of its slab that are at hand do. */
+static inline void expect_again(const void *taken, const void *freed)
+{
+    if (KNOLL_MAGAZINE > 0)
+        assert_ptr_equal(taken, freed);
+    assert_ptr_equal(find(taken).slab, find(freed).slab);
 }
 
 /* Takes a whole slab, having taken what is left of the current one. */

@@ -236,7 +236,7 @@ static void expect_found_while_it_changes(uint32_t *cell, uint32_t damage, int n
 
 static void runs_are_checked_while_it_changes(void **state)
 {
-    struct block found = {{&heap.list[0], NULL, NOWHERE, 0, 0}, 0};
+    struct block found = {{&heap.list[0], NULL, NOWHERE, 0}, 0};
     (void)state;
     make_and_forget(KIB(256));
     (void)knoll_malloc(&heap, 40);
