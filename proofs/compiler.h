@@ -14,6 +14,7 @@
 #define __builtin_sub_overflow size_sub_overflow
 #define __builtin_mul_overflow size_mul_overflow
 #define __builtin_trap         must_not_be_reached
+#define __asm__(...) /* src/classes.h: changes nothing, and only hides an address */
 
 static inline bool size_sub_overflow(size_t a, size_t b, size_t *result)
 {
