@@ -32,15 +32,15 @@
 #endif
 
 /* KNOLL_MAGAZINE: how many freed blocks of each class are remembered, to be handed out again before others. Default 13,
- * which makes a class's state 256 bytes on 64 bits; in compact 4, where it is 128 and where with 16 a load of mixed
- * sizes needs 0.3 % more memory. Each costs two pointers a class in struct knoll_heap (compact: and a byte), and no
- * memory besides: what is remembered is free all the same; and four to ten instructions when a slab has gone back. 0
- * saves the code too; loads that free and allocate in random order take twice as long then. */
+ * which makes a class's state 256 bytes on 64 bits; in compact 6, for it has three times the classes. Each costs two
+ * pointers a class in struct knoll_heap (compact: and a byte), and no memory besides: what is remembered is free all
+ * the same; and four to ten instructions when a slab has gone back. 0 saves the code too; loads that free and allocate
+ * in random order take twice as long then. */
 #ifndef KNOLL_MAGAZINE
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 #define KNOLL_MAGAZINE 13
 #else
-#define KNOLL_MAGAZINE 4
+#define KNOLL_MAGAZINE 6
 #endif
 #endif
 

@@ -111,23 +111,23 @@ static inline bool hint_is_sound(const struct knoll_class_state *state, size_t h
 
 bool knoll_check_old_hints(const struct knoll_heap *heap, unsigned size_class, size_t hints)
 {
-#if KNOLL_MAGAZINE > 0 && KNOLL_PROFILE == KNOLL_CLASSIC
+#if KNOLL_MAGAZINE > 0
     const struct knoll_class_state *state = &heap->size_class[size_class];
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
     if (hints > KNOLL_MAGAZINE)
         return false;
     for (size_t i = 0; i < hints; i++) { /* at most KNOLL_MAGAZINE rounds */
-        const void *block = state->hint_block[i];
-        const struct knoll_region *region = region_of_address(heap, block);
-        if (region == NULL ||
-            (uintptr_t)state->hint_slab[i] !=
-                (uintptr_t)region_entry(region, (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT)))
+        const struct knoll_region *region = region_of_address(heap, state->hint_block[i]);
+        uint32_t within = (uint32_t)(uintptr_t)state->hint_block[i] & shape->low;
+        if (region == NULL || shape_block_at(shape, within) != hint_index(state, i))
+            return false;
+        uintptr_t start = region_offset(region, state->hint_block[i]) - within;
+        if ((uintptr_t)state->hint_slab[i] != (uintptr_t)region_entry(region, (uint32_t)(start >> KNOLL_UNIT_SHIFT)))
             return false;
     }
-    return true;
-#else
-    (void)heap, (void)size_class, (void)hints;
-    return false; /* in compact none is ever old */
 #endif
+    (void)heap, (void)size_class, (void)hints;
+    return true;
 }
 
 /* Gathers the bits of the slab's word that hints say are free, and counts them. False if one is wrong: each must say a

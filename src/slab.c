@@ -57,14 +57,12 @@ static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape,
 
 #if KNOLL_MAGAZINE > 0
 
-/* Drops the hints to slabs that went back; in compact, to the one with this entry, which just went. */
-static inline void sift(struct knoll_heap *heap, size_t size_class, const uint32_t *gone)
+__attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
     size_t hints = magazine_count(state);
     for (size_t i = hints; i-- > 0;) { /* at most KNOLL_MAGAZINE rounds */
-        const uint32_t *slab = state->hint_slab[i];
-        if (KNOLL_PROFILE == KNOLL_CLASSIC ? slab_class(slab) == size_class : slab != gone)
+        if (slab_class(state->hint_slab[i]) == size_class)
             continue;
         hints--;
         state->hint_block[i] = state->hint_block[hints];
@@ -72,34 +70,6 @@ static inline void sift(struct knoll_heap *heap, size_t size_class, const uint32
         hint_set_index(state, i, hint_index(state, hints));
     }
     state->hints = (int8_t)hints;
-}
-
-__attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
-{
-    sift(heap, size_class, NULL);
-}
-
-/* Notes that the class's slab with this entry goes back. */
-#if KNOLL_PROFILE == KNOLL_CLASSIC
-static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
-{
-    int8_t *hints = &heap->size_class[size_class].hints;
-    (void)slab;
-    if (*hints > 0)
-        *hints = (int8_t) - *hints;
-}
-#else
-static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
-{
-    sift(heap, size_class, slab);
-}
-#endif
-
-#else
-
-static inline void doubt_hints(struct knoll_heap *heap, size_t size_class, const uint32_t *slab)
-{
-    (void)heap, (void)size_class, (void)slab;
 }
 
 #endif
@@ -118,7 +88,8 @@ static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uin
     count_slab(heap, shape, (uint32_t)-1);
     slab[CELL_SLAB_PREV] = 0; /* or what is left of it might pass for a kind */
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
-    doubt_hints(heap, shape->size_class, slab);
+    if (state->hints > 0)
+        state->hints = (int8_t)-state->hints;
     uint32_t run = knoll_pages_give(heap, number, shape_length(shape));
     slab[CELL_NEXT] |= RUN_WAS_BLOCK;
     return run;

@@ -9,10 +9,9 @@
 
 /* ---- Magazines: hints to free blocks, which are to be handed out before others ----
  *
- * In classic hints to a slab that goes back are sifted later: until then the number of the class's hints is negative,
- * so that neither malloc nor free, which ask whether there is one and whether there is room for one, need another
- * comparison. Such a hint is told by its slab's shape, for a class makes no slab while its magazine has hints. In
- * compact they are sifted at once, because blocks lie better then: by 0.2 % of the memory for mixed sizes. */
+ * When a slab goes back, the hints to it are sifted later: until then the number of the class's hints is negative, so
+ * that neither malloc nor free, which ask whether there is one and whether there is room for one, need another
+ * comparison. Such a hint is told by its slab's shape, for a class makes no slab while its magazine has hints. */
 
 #if KNOLL_MAGAZINE > 0
 
@@ -36,6 +35,9 @@ static inline uint32_t hint_index(const struct knoll_class_state *state, size_t 
     return (uint32_t)((uintptr_t)state->hint_block[hint] >> INDEX_SHIFT) & 63;
 }
 
+#define ASSIGNED_INDEX(hint) /* for the contracts */
+
+/*@ assigns \nothing; */
 static inline void hint_set_index(struct knoll_class_state *state, size_t hint, uint32_t index)
 {
     (void)state, (void)hint, (void)index;
@@ -46,6 +48,10 @@ static inline uint32_t hint_index(const struct knoll_class_state *state, size_t 
     return state->hint_index[hint];
 }
 
+#define ASSIGNED_INDEX(hint) , state->hint_index[hint]
+
+/*@ requires \valid(state) && hint < KNOLL_MAGAZINE;
+    assigns state->hint_index[hint]; */
 static inline void hint_set_index(struct knoll_class_state *state, size_t hint, uint32_t index)
 {
     state->hint_index[hint] = (uint8_t)index;
@@ -70,7 +76,8 @@ static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hin
 
 /* Remembers a block; false if there is no room for it. */
 /*@ requires \valid(state);
-    assigns state->hints, state->hint_block[state->hints], state->hint_slab[state->hints];
+    assigns state->hints, state->hint_block[state->hints],
+        state->hint_slab[state->hints] ASSIGNED_INDEX(state->hints);
     ensures !\result ==> state->hints == \old(state->hints);
     ensures \result <==> 0 <= \old(state->hints) < KNOLL_MAGAZINE; */
 static inline bool magazine_give(struct knoll_class_state *state, struct slab_place place, void *block)

@@ -166,32 +166,34 @@ static void a_hint_to_what_is_no_block(void **state)
     expect(FREE_BLOCKS);
 }
 
-/* Hints that must be sifted: in compact there never are. */
+/* Hints that must be sifted. */
 static void hints_that_are_unsure(void **state)
 {
     (void)state;
     unsigned char *held, *block;
     struct knoll_class_state *of_class = make_hint(64, &held, &block);
     of_class->hints = -1;
-    expect(CLASSIC ? HOLDS : FREE_BLOCKS);
+    expect(HOLDS);
     of_class->hints = -KNOLL_MAGAZINE - 1;
     expect(FREE_BLOCKS);
     of_class->hints = INT8_MIN;
     expect(FREE_BLOCKS);
 }
 
-#if KNOLL_PROFILE == KNOLL_CLASSIC && KNOLL_MAGAZINE > 1
-
-/* A hint to a slab that went back, which must name a unit's entry all the same, for that is looked at. */
+/* A hint to a slab that went back, which must name an entry all the same that a slab with its block would have, for
+ * that is looked at. */
 static void old_hints(void **state)
 {
     (void)state;
+#if KNOLL_MAGAZINE > 1
     unsigned char *held, *block;
     struct knoll_class_state *of_class = make_hint(64, &held, &block);
-    unsigned char *run = knoll_malloc(&heap, 10000);
-    uint32_t *slab = region_entry(heap.region[0], (uint32_t)(region_offset(heap.region[0], run) >> KNOLL_UNIT_SHIFT));
+    unsigned char *run = knoll_aligned_alloc(&heap, KNOLL_PAGE, 10000);
+    const struct knoll_region *region = heap.region[0];
+    uint32_t *slab = region_entry(region, (uint32_t)(region_offset(region, run) >> KNOLL_UNIT_SHIFT));
     of_class->hint_block[1] = run + 64;
     of_class->hint_slab[1] = slab;
+    hint_set_index(of_class, 1, 1);
     of_class->hints = -2;
     expect(HOLDS);
     of_class->hint_slab[1] = slab + 1;
@@ -201,16 +203,20 @@ static void old_hints(void **state)
     expect(FREE_BLOCKS);
     of_class->hint_block[1] = NULL;
     expect(FREE_BLOCKS);
+    of_class->hint_block[1] = run + 80; /* amid a block */
+    expect(FREE_BLOCKS);
     of_class->hint_block[1] = run + 64;
+    hint_set_index(of_class, 1, 2); /* in classic there is none to set */
+    expect(CLASSIC ? HOLDS : FREE_BLOCKS);
+    hint_set_index(of_class, 1, 1);
     of_class->hints = 2;
     expect(FREE_BLOCKS);
     of_class->hints = -2;
     knoll_slab_sift(&heap, class_for(1, 64));
     assert_int_equal(of_class->hints, 1);
     expect(HOLDS);
-}
-
 #endif
+}
 
 #endif
 
@@ -223,9 +229,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_hint_twice),
     cmocka_unit_test(a_hint_to_what_is_no_block),
     cmocka_unit_test(hints_that_are_unsure),
-#if KNOLL_PROFILE == KNOLL_CLASSIC && KNOLL_MAGAZINE > 1
     cmocka_unit_test(old_hints),
-#endif
 #endif
 };
 
