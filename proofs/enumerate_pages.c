@@ -10,6 +10,7 @@
 #include "pages_runs.c"
 #include "enumerate.h"
 #include "large.h"
+#include "slab.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ static void make_region(uint32_t count, uint32_t place)
 {
     units = count;
     memset(&heap, 0, sizeof heap);
+    knoll_slab_begin(&heap); /* or knoll_check would miss it */
     region = knoll_region_make(&heap, memory + place * UNIT, (count + 1) * UNIT);
     if (region->first != 1)
         abort();

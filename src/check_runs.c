@@ -40,7 +40,8 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
         return NULL;
     if (list->kind == RUN_SLAB) {
         size_t shape = region_shape(region, index);
-        return is_shape(shape) && shape_of(shape)->size_class == list->id && (entry[CELL_NOTES] & SLAB_LISTED) != 0
+        return is_shape(shape) && shape_of(shape)->size_class == list->id && (entry[CELL_NOTES] & SLAB_KNOWN) != 0 &&
+                       entry != heap->size_class[list->id].current
                    ? entry
                    : NULL;
     }
@@ -162,10 +163,11 @@ static enum invariant check_free_blocks(const struct knoll_heap *heap, const str
 {
     uint64_t hinted;
     unsigned size_class = slab->shape->size_class;
-    bool is_listed = (slab->slab[CELL_NOTES] & SLAB_LISTED) != 0;
+    bool is_known = (slab->slab[CELL_NOTES] & SLAB_KNOWN) != 0;
     bool is_current = slab->slab == heap->size_class[size_class].current;
+    bool is_listed = is_known && !is_current;
     tally->partial[size_class] += is_listed;
-    if (!gather_hints(heap, slab, start, tally, &hinted) || (is_listed && is_current))
+    if (!gather_hints(heap, slab, start, tally, &hinted) || (is_current && !is_known))
         return FREE_BLOCKS;
     bool has_others = (slab_free(slab->slab, slab->shape) & ~hinted) != 0;
     if (has_others != is_listed && !is_current)

@@ -8,9 +8,10 @@
  * before a request for a run fails.
  *
  * Invariants:
- *   1. A slab is listed just if it has a free block that no hint says and is not the current one. Blocks are taken from
- *      slabs only while the class's magazine has no hint, so what a hint says is free stays so; and slabs are made only
- *      then, so a hint to one that went back never says a block of another slab of the class.
+ *   1. A slab is listed just if it has a free block that no hint says and is not the current one; SLAB_KNOWN is set
+ * just if it is one of both. Blocks are taken from slabs only while the class's magazine has no hint, so what a hint
+ * says is free stays so; and slabs are made only then, so a hint to one that went back never says a block of another
+ * slab of the class.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
  *   3. Each group of a slab's units says its shape, and no other group says one.
  *   4. Of each class its slabs are counted, their blocks, and the bits in their words.
@@ -82,7 +83,7 @@ static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uin
     if (state->current == slab) {
         state->current = NULL;
         state->at_hand = 0;
-    } else if ((slab[CELL_NOTES] & SLAB_LISTED) != 0) {
+    } else if ((slab[CELL_NOTES] & SLAB_KNOWN) != 0) {
         list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
     }
     count_slab(heap, shape, (uint32_t)-1);
@@ -134,11 +135,14 @@ static uint32_t grow(struct knoll_heap *heap, size_t size_class)
     return number;
 }
 
-/* Makes this slab the current one of its class, and its free blocks at hand. */
+/* Makes this slab the current one of its class, and its free blocks at hand. The one before has none. */
 static inline void set_current(struct knoll_heap *heap, struct knoll_class_state *state, uint32_t number, bool is_new)
 {
+    if (state->current != NULL)
+        state->current[CELL_NOTES] &= ~SLAB_KNOWN;
     state->is_new = is_new;
     state->current = entry_of(heap, number);
+    state->current[CELL_NOTES] |= SLAB_KNOWN;
     state->start = unit_address(heap, number);
     state->at_hand = state->blocks & ~slab_held(state->current);
 }
@@ -161,7 +165,6 @@ static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state 
         return false;
     uint32_t *slab = entry_of(heap, number);
     list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
-    slab[CELL_NOTES] &= ~SLAB_LISTED;
     set_current(heap, state, number, false);
     return true;
 }
@@ -207,7 +210,7 @@ __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t
 __attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number)
 {
     list_push(heap, &heap->size_class[slab_class(slab)].partial, slab, number, CELL_SLAB_PREV, GROUP_SHIFT);
-    slab[CELL_NOTES] |= SLAB_LISTED;
+    slab[CELL_NOTES] |= SLAB_KNOWN;
     if (slab_held(slab) == 0)
         knoll_slab_keep(heap, number);
 }

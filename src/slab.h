@@ -205,16 +205,16 @@ static inline uint64_t slab_give_bit(struct slab_place place)
 }
 
 /* Whether the slab, of which no hint says what was given back, is where its free blocks are looked for. */
-static inline bool slab_is_known(const struct knoll_class_state *state, const uint32_t *slab)
+static inline bool slab_is_known(const uint32_t *slab)
 {
-    return (slab[CELL_NOTES] & SLAB_LISTED) != 0 || slab == state->current;
+    return (slab[CELL_NOTES] & SLAB_KNOWN) != 0;
 }
 
 static inline void slab_give(struct knoll_heap *heap, struct knoll_class_state *state, struct slab_place place,
                              uint64_t word, void *block)
 {
     state->free_blocks++;
-    if (!magazine_give(state, place, block) && !slab_is_known(state, place.slab))
+    if (!magazine_give(state, place, block) && !slab_is_known(place.slab))
         knoll_slab_list(heap, place.slab, place.number); /* and keeps it, if it is empty */
     else if (word == 0)
         knoll_slab_keep(heap, place.number);
@@ -224,10 +224,9 @@ static inline void slab_give(struct knoll_heap *heap, struct knoll_class_state *
  */
 static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t word, uint32_t count)
 {
-    struct knoll_class_state *state = &heap->size_class[place.shape->size_class];
     slab_set_held(place.slab, word);
-    state->free_blocks += count;
-    if (!slab_is_known(state, place.slab))
+    heap->size_class[place.shape->size_class].free_blocks += count;
+    if (!slab_is_known(place.slab))
         knoll_slab_list(heap, place.slab, place.number);
     else if (word == 0)
         knoll_slab_keep(heap, place.number);

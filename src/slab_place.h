@@ -3,7 +3,7 @@
  * A slab's notes are what is said of it besides its shape:
  *
  *     bits     25       26       27 to 29 (30 in classic)
- *              listed   loose    log2 alignment, less 4
+ *              known    loose    log2 alignment, less 4
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_SLAB_PLACE_H
@@ -11,7 +11,7 @@
 
 #include "classes.h"
 
-#define SLAB_LISTED          (1u << NOTES_SHIFT) /* it is in its class's list */
+#define SLAB_KNOWN           (1u << NOTES_SHIFT) /* free blocks are looked for in it: it is current, or listed */
 #define SLAB_LOOSE           (1u << (NOTES_SHIFT + 1)) /* one of its blocks was asked for as another size, see knoll_realloc */
 #define SLAB_ALIGNMENT_SHIFT (NOTES_SHIFT + 2)         /* the greatest that one of its blocks was asked for with */
 #define SLAB_ALIGNMENT_MASK  ((KNOLL_PROFILE == KNOLL_CLASSIC ? 15u : 7u) << SLAB_ALIGNMENT_SHIFT)

@@ -307,7 +307,7 @@ static void listed_slabs(void **state)
 #if KNOLL_MAGAZINE > 0
         heap.size_class[class_for(1, sizes[i])].hints = 0; /* as if no magazine had it */
         list_push(&heap, &states[i]->partial, listed[i].slab, listed[i].number, CELL_SLAB_PREV, GROUP_SHIFT);
-        listed[i].slab[CELL_NOTES] |= SLAB_LISTED;
+        listed[i].slab[CELL_NOTES] |= SLAB_KNOWN;
 #endif
         expect(0);
     }
@@ -328,7 +328,7 @@ static void listed_slabs(void **state)
     list_remove(&heap, &states[0]->partial, full[0].slab, CELL_SLAB_PREV, GROUP_SHIFT);
     expect(0);
 
-    listed[0].slab[CELL_NOTES] &= ~SLAB_LISTED; /* its free block is nowhere */
+    listed[0].slab[CELL_NOTES] &= ~SLAB_KNOWN; /* its free block is nowhere */
     states[0]->partial = NOWHERE;
     expect(FREE_BLOCKS);
 }

@@ -74,7 +74,7 @@ static void a_ring_of_slabs(void **state)
         struct slab_place place = find(kept[i]);
         for (unsigned j = 0; j < KNOLL_MAGAZINE + 2 && j < place.shape->capacity - 1u; j++)
             give(kept[i] + (size_t)j * place.shape->size);
-        assert_true((find(kept[i]).slab[CELL_NOTES] & SLAB_LISTED) != 0);
+        assert_true((find(kept[i]).slab[CELL_NOTES] & SLAB_KNOWN) != 0);
     }
     struct slab_place a = find(kept[0]);
     struct slab_place b = find(kept[1]);
@@ -110,7 +110,7 @@ static void what_can_be_a_member(void **state)
     struct run_list slabs = {&heap.size_class[0].partial, RUN_SLAB, 0};
     struct run_list slabs_of_another = {&heap.size_class[1].partial, RUN_SLAB, 1};
     assert_null(knoll_check_member(&heap, &slabs, place.number)); /* which is in no list */
-    place.slab[CELL_NOTES] |= SLAB_LISTED;
+    place.slab[CELL_NOTES] |= SLAB_KNOWN;
     assert_non_null(knoll_check_member(&heap, &slabs, place.number));
     assert_null(knoll_check_member(&heap, &slabs_of_another, place.number));
 }
@@ -185,10 +185,12 @@ static void a_slab_that_comes_into_a_list_unseen(void **state)
 {
     (void)state;
     make_wide();
-    struct slab_place place = find(take(0));
+    take_slab(0);
+    struct slab_place place = find(blocks[0]);
+    (void)take(0); /* so that it is not the current one */
     look_at_all_runs();
     list_push(&heap, &heap.size_class[0].partial, place.slab, place.number, CELL_SLAB_PREV, GROUP_SHIFT);
-    place.slab[CELL_NOTES] |= SLAB_LISTED;
+    place.slab[CELL_NOTES] |= SLAB_KNOWN;
     expect_in_this_pass(PARTIAL_LISTS, &heap.size_class[0].partial);
 }
 

@@ -106,14 +106,14 @@ static void the_magazine_comes_before_the_list(void **state)
         give_ballast(i);
         assert_int_equal(counts->partial, NOWHERE);
         for (unsigned n = 0; n < room; n++) {
-            assert_int_equal(find(ballast[n]).slab[CELL_NOTES] & SLAB_LISTED, 0);
+            assert_int_equal(find(ballast[n]).slab[CELL_NOTES] & SLAB_KNOWN, 0);
             assert_int_equal(knoll_address_fault(&heap, ballast[n]), KNOLL_FAULT_DOUBLE_FREE);
         }
         for (unsigned n = 0; n < 2; n++) {
             give(blocks[n]);
             assert_int_equal(magazine_hints(&heap.size_class[i]), room);
             assert_int_equal(counts->partial, place.number);
-            assert_true((place.slab[CELL_NOTES] & SLAB_LISTED) != 0);
+            assert_true((place.slab[CELL_NOTES] & SLAB_KNOWN) != 0);
             assert_int_equal(link_of(place.slab[CELL_NEXT], GROUP_SHIFT), NOWHERE);
             assert_int_equal(knoll_check(&heap), 0);
         }
@@ -123,7 +123,7 @@ static void the_magazine_comes_before_the_list(void **state)
         assert_ptr_equal(take(i), blocks[0]);
         assert_ptr_equal(counts->current, place.slab);
         assert_int_equal(counts->partial, NOWHERE);
-        assert_int_equal(place.slab[CELL_NOTES] & SLAB_LISTED, 0);
+        assert_true((place.slab[CELL_NOTES] & SLAB_KNOWN) != 0);
         assert_int_equal(knoll_address_fault(&heap, blocks[1]), KNOLL_FAULT_DOUBLE_FREE); /* all were handed out once */
         assert_ptr_equal(take(i), blocks[1]);
         assert_int_equal(knoll_check(&heap), 0);

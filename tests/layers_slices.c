@@ -310,10 +310,10 @@ static void a_slab_is_found_after_a_change(void **state)
         knoll_free(&heap, run);
         check_up_to(run);
         assert_ptr_equal(knoll_malloc(&heap, KIB(16)), run);
-        slab.place.slab[CELL_NOTES] ^= SLAB_LISTED;
+        slab.place.slab[CELL_NOTES] ^= SLAB_KNOWN;
         assert_true(knoll_check_slice(&heap, &cursor, SIZE_MAX) != 0);
         assert_ptr_equal(cursor.where, block);
-        slab.place.slab[CELL_NOTES] ^= SLAB_LISTED;
+        slab.place.slab[CELL_NOTES] ^= SLAB_KNOWN;
         assert_int_equal(knoll_check(&heap), 0);
     }
     assert_true(found > 0);
