@@ -38,7 +38,7 @@ size_t bins_by_tables(const void *block)
     struct slab_place place;
     if (bins_place(block) >= bins_places)
         return 0;
-    if (slab_find_first(heaps_region, block, &place))
+    if (slab_find(heaps_region, block, &place))
         return slab_holds(&place) ? 1u + place.shape->size_class : 0;
     return is_plain_run(block) && large_length(run_at(block)) <= BIN_UNITS ? BIN_RUNS + large_length(run_at(block)) : 0;
 }
@@ -48,7 +48,7 @@ bool bins_is_plain(const void *block)
     struct slab_place place;
     if (bins_place(block) >= bins_places)
         return false;
-    if (slab_find_first(heaps_region, block, &place))
+    if (slab_find(heaps_region, block, &place))
         return slab_alignment(place.slab) <= ALIGNMENT;
     return is_plain_run(block);
 }
