@@ -195,7 +195,7 @@ static void words(void)
     uint32_t slab[CELL_WORD + 3];
     for (unsigned index = 0; index < 64; index++) {
         for (unsigned other = 0; other < 64; other++) {
-            struct slab_place place = {slab, NULL, 0, index, 0};
+            struct slab_place place = {slab, NULL, 0, index};
             uint64_t word = ~bit(other);
             slab[CELL_WORD - 1] = slab[CELL_WORD + 2] = 0xA5A5A5A5u;
             slab_set_held(slab, word);

@@ -136,13 +136,27 @@ static __attribute__((noinline)) void *take_run(struct knoll_heap *heap, size_t 
     return account_new(heap, block, size, usable);
 }
 
-/* Serves a request that takes more than a block that is at hand. */
-static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size_t alignment, size_t size)
+/* Serves a request with an alignment that may be none. */
+static __attribute__((noinline)) void *take_at_alignment(struct knoll_heap *heap, size_t alignment, size_t size)
 {
     void *block = is_power_of_two(alignment) ? take(heap, alignment, size) : NULL;
     if (block == NULL)
         heap->failures++;
     return block;
+}
+
+/* Serves a request for a block of a slab of this class, of which none is at hand. */
+static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size_t size_class, size_t size)
+{
+    size_t usable = class_size(size_class);
+    void *block = knoll_slab_take(heap, size_class);
+    if (block != NULL)
+        return account_new(heap, block, size, usable);
+    block = take_otherwise(heap, (unsigned)size_class, 1, size, &usable);
+    if (block != NULL)
+        return account_new(heap, block, size, usable);
+    heap->failures++;
+    return NULL;
 }
 
 /* Counts a request that is refused on demand. */
@@ -159,13 +173,14 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
         return NULL;      /* not covered: the same */
     if (size > KNOLL_SLAB_MAXIMUM)
         return take_run(heap, 1, size);
-    struct knoll_class_state *state = class_state(heap, class_for_size(size));
+    size_t size_class = class_for_size(size);
+    struct knoll_class_state *state = class_state(heap, size_class);
     ptrdiff_t hints = magazine_hints(state);
     if (hints > 0)
         return account_new(heap, magazine_take(state, hints), size, state->size);
     if (hints == 0 && state->at_hand != 0)
         return account_new(heap, slab_take_at_hand(state), size, state->size);
-    return take_slowly(heap, 1, size);
+    return take_slowly(heap, size_class, size);
 }
 
 void *PLAIN(aligned_alloc)(struct knoll_heap *heap, size_t alignment, size_t size)
@@ -173,7 +188,7 @@ void *PLAIN(aligned_alloc)(struct knoll_heap *heap, size_t alignment, size_t siz
     if (alignment <= BLOCK_ALIGNMENT && is_power_of_two(alignment))
         return PLAIN(malloc)(heap, size);
     /* not covered: the same */
-    return is_refused(heap) ? NULL : take_slowly(heap, alignment, size);
+    return is_refused(heap) ? NULL : take_at_alignment(heap, alignment, size);
 }
 
 void *PLAIN(calloc)(struct knoll_heap *heap, size_t count, size_t size)

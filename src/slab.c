@@ -50,10 +50,10 @@ static void set_shape(struct knoll_region *region, uint32_t index, uint32_t leng
 }
 
 /* Counts one slab more, or with -1 less, of which all blocks are free. */
-static void count_slab(struct knoll_heap *heap, const struct knoll_shape *shape, uint32_t slabs)
+static void count_slab(struct knoll_class_state *state, const struct knoll_shape *shape, uint32_t slabs)
 {
-    heap->size_class[shape->size_class].slabs += slabs;
-    heap->size_class[shape->size_class].free_blocks += slabs * shape->capacity;
+    state->slabs += slabs;
+    state->free_blocks += slabs * shape->capacity;
 }
 
 #if KNOLL_MAGAZINE > 0
@@ -79,14 +79,14 @@ __attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t s
 static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
                                                     const struct knoll_shape *shape)
 {
-    struct knoll_class_state *state = &heap->size_class[shape->size_class];
+    struct knoll_class_state *state = class_state(heap, shape->size_class);
     if (state->current == slab) {
         state->current = NULL;
         state->at_hand = 0;
     } else if ((slab[CELL_NOTES] & SLAB_KNOWN) != 0) {
         list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
     }
-    count_slab(heap, shape, (uint32_t)-1);
+    count_slab(state, shape, (uint32_t)-1);
     slab[CELL_SLAB_PREV] = 0; /* or what is left of it might pass for a kind */
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
     if (state->hints > 0)
@@ -117,34 +117,36 @@ uint32_t knoll_slab_take_back(struct knoll_heap *heap, uint32_t length, uint32_t
     return run == NOWHERE ? NOWHERE : knoll_pages_take_from(heap, run, length, alignment);
 }
 
-/* Makes a slab; its number, or NOWHERE. */
-static uint32_t grow(struct knoll_heap *heap, size_t size_class)
-{
-    const struct knoll_shape *shape = &knoll_shapes[size_class];
-    uint32_t length = shape_length(shape);
-    uint32_t number = knoll_pages_take(heap, length, length);
-    if (number == NOWHERE)
-        number = knoll_slab_take_back(heap, length, length);
-    if (number == NOWHERE)
-        return NOWHERE;
-    uint32_t *slab = entry_of(heap, number);
-    set_shape(region_of_number(heap, number), number & INDEX_MASK, length, SHAPE_SLAB + size_class);
-    slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_PREV */
-    slab_set_held(slab, 0);
-    count_slab(heap, shape, 1);
-    return number;
-}
-
 /* Makes this slab the current one of its class, and its free blocks at hand. The one before has none. */
-static inline void set_current(struct knoll_heap *heap, struct knoll_class_state *state, uint32_t number, bool is_new)
+static inline void set_current(struct knoll_class_state *state, uint32_t *slab, unsigned char *start, bool is_new)
 {
     if (state->current != NULL)
         state->current[CELL_NOTES] &= ~SLAB_KNOWN;
     state->is_new = is_new;
-    state->current = entry_of(heap, number);
-    state->current[CELL_NOTES] |= SLAB_KNOWN;
-    state->start = unit_address(heap, number);
-    state->at_hand = state->blocks & ~slab_held(state->current);
+    state->current = slab;
+    state->start = start;
+    slab[CELL_NOTES] |= SLAB_KNOWN;
+    state->at_hand = state->blocks & ~slab_held(slab);
+}
+
+/* Makes a slab, the current one; false if memory does not suffice. */
+static inline bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
+{
+    uint32_t length = shape_length(&knoll_shapes[size_class]);
+    uint32_t number = knoll_pages_take(heap, length, length);
+    if (number == NOWHERE)
+        number = knoll_slab_take_back(heap, length, length);
+    if (number == NOWHERE)
+        return false;
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    uint32_t *slab = region_entry(region, index);
+    set_shape(region, index, length, SHAPE_SLAB + size_class);
+    slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_PREV */
+    slab_set_held(slab, 0);
+    count_slab(state, &knoll_shapes[size_class], 1);
+    set_current(state, slab, region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT), true);
+    return true;
 }
 
 /* Makes those blocks at hand that came free in the current slab since; false if none did. */
@@ -165,20 +167,14 @@ static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state 
         return false;
     uint32_t *slab = entry_of(heap, number);
     list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
-    set_current(heap, state, number, false);
+    set_current(state, slab, unit_address(heap, number), false);
     return true;
 }
 
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    if (use_current(state) || use_listed(heap, state))
-        return true;
-    uint32_t number = grow(heap, size_class);
-    if (number == NOWHERE)
-        return false;
-    set_current(heap, state, number, true);
-    return true;
+    struct knoll_class_state *state = class_state(heap, size_class);
+    return use_current(state) || use_listed(heap, state) || grow(heap, state, size_class);
 }
 
 void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
