@@ -140,13 +140,12 @@ struct knoll_class_state {
     uint32_t slabs;       /* how many there are */
     uint32_t free_blocks; /* in them */
 #if KNOLL_PROFILE == KNOLL_COMPACT
-    uint32_t inverse; /* constant, as are the next and those at the end: see src/classes.h */
+    uint32_t inverse; /* constant, as are `low` and `rotate`: see src/classes.h */
     uint32_t low;
 #endif
     uint16_t size;  /* constant: of a block */
     uint8_t is_new; /* whether the blocks at hand have never been handed out */
-    int8_t
-        hints; /* how many the magazine has; less than 0, so many less, of which some may be of slabs that went back */
+    int8_t hints;   /* how many the magazine has; so many less than 0 if some may be to slabs that went back */
 #if KNOLL_PROFILE == KNOLL_COMPACT
     uint8_t rotate;
 #endif

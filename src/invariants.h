@@ -59,9 +59,9 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
 enum invariant knoll_check_units(const struct knoll_heap *heap, const struct knoll_region *region,
                                  struct knoll_check_cursor *cursor);
 
-/* Whether this number of hints of a class's magazine, some of which may be of slabs that went back, can be looked
- * through to drop those: there are not more than there is room for, and each names the entry of a slab of the class
- * that could have its block. */
+/* Whether this number of hints of a class's magazine, some of which may be to slabs that went back, can be looked
+ * through: there are not more than there is room for, and each names the entry of a slab of the class that could have
+ * its block. */
 bool knoll_check_old_hints(const struct knoll_heap *heap, unsigned size_class, size_t hints);
 
 /* After a change of the heap: whether the run that was looked at last is still there, so that what follows cursor->unit

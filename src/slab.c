@@ -58,19 +58,18 @@ static void count_slab(struct knoll_class_state *state, const struct knoll_shape
 
 #if KNOLL_MAGAZINE > 0
 
-__attribute__((noinline)) void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
+void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
     size_t hints = magazine_count(state);
-    for (size_t i = hints; i-- > 0;) { /* at most KNOLL_MAGAZINE rounds */
-        if (slab_class(state->hint_slab[i]) == size_class)
-            continue;
+    while (hints != 0 && slab_class(state->hint_slab[hints - 1]) != size_class) /* at most KNOLL_MAGAZINE rounds */
         hints--;
-        state->hint_block[i] = state->hint_block[hints];
-        state->hint_slab[i] = state->hint_slab[hints];
-        hint_set_index(state, i, hint_index(state, hints));
-    }
-    state->hints = (int8_t)hints;
+    state->hints = 0;
+    if (hints == 0)
+        return NULL;
+    void *block = magazine_take(state, (ptrdiff_t)hints);
+    state->hints = (int8_t)-state->hints;
+    return block;
 }
 
 #endif

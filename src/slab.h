@@ -9,9 +9,10 @@
 
 /* ---- Magazines: hints to free blocks, which are to be handed out before others ----
  *
- * When a slab goes back, the hints to it are sifted later: until then the number of the class's hints is negative, so
- * that neither malloc nor free, which ask whether there is one and whether there is room for one, need another
- * comparison. Such a hint is told by its slab's shape, for a class makes no slab while its magazine has hints. */
+ * When a slab goes back, nobody looks for hints to it. The number of the class's hints becomes negative, so that
+ * neither malloc nor free, which ask whether there is one and whether there is room for one, need another comparison;
+ * and until there is none left, each is looked at before it is followed. A hint to a slab that went back is told by its
+ * slab's shape, for a class makes no slab while its magazine has hints. */
 
 #if KNOLL_MAGAZINE > 0
 
@@ -22,7 +23,7 @@ static inline ptrdiff_t magazine_hints(const struct knoll_class_state *state)
     return state->hints;
 }
 
-/* How many hints there are, those that must be sifted included. */
+/* How many hints there are, those to slabs that went back included. */
 static inline unsigned magazine_count(const struct knoll_class_state *state)
 {
     return (unsigned)(state->hints < 0 ? -state->hints : state->hints);
@@ -58,8 +59,8 @@ static inline void hint_set_index(struct knoll_class_state *state, size_t hint, 
 }
 #endif
 
-/* Drops the hints to slabs that went back, if there may be some. */
-void knoll_slab_sift(struct knoll_heap *heap, size_t size_class);
+/* Takes the block that the last hint says whose slab did not go back, where some may have; NULL if there is none. */
+void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class);
 
 /* Takes the block that the last of so many hints says. What is written may be anything, as far as the compiler knows:
  * so all is read before. */
@@ -82,7 +83,7 @@ static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hin
     ensures \result <==> 0 <= \old(state->hints) < KNOLL_MAGAZINE; */
 static inline bool magazine_give(struct knoll_class_state *state, struct slab_place place, void *block)
 {
-    size_t hint = (uint8_t)state->hints; /* 128 or more, if they must be sifted */
+    size_t hint = (uint8_t)state->hints; /* 128 or more, if slabs went back */
     if (hint >= KNOLL_MAGAZINE)
         return false;
     state->hint_block[hint] = block;
@@ -106,13 +107,14 @@ static inline unsigned magazine_count(const struct knoll_class_state *state)
     return 0;
 }
 
-/* not covered: without hints none are sifted */
-static inline void knoll_slab_sift(struct knoll_heap *heap, size_t size_class)
+/* not covered: without hints nothing is taken, nor below */
+static inline void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class)
 {
     (void)heap, (void)size_class;
+    return NULL;
 }
 
-/* not covered: without hints nothing is taken */
+/* not covered: the same */
 static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hints)
 {
     (void)state, (void)hints;
@@ -161,11 +163,10 @@ static inline void *slab_take_at_hand(struct knoll_class_state *state)
 static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    if (magazine_hints(state) < 0)
-        knoll_slab_sift(heap, size_class);
-    if (magazine_hints(state) != 0)
+    if (magazine_hints(state) > 0)
         return magazine_take(state, magazine_hints(state));
-    return state->at_hand == 0 ? NULL : slab_take_at_hand(state);
+    void *block = magazine_hints(state) == 0 ? NULL : knoll_slab_take_hinted(heap, size_class);
+    return block != NULL || state->at_hand == 0 ? block : slab_take_at_hand(state);
 }
 
 /* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if

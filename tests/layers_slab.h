@@ -45,9 +45,14 @@ static inline uint32_t index_of(unsigned size_class, size_t block)
 /* How many hints a class's magazine has to slabs that there are. */
 static inline size_t hints_to_slabs(unsigned size_class)
 {
-    if (magazine_hints(&heap.size_class[size_class]) < 0)
-        knoll_slab_sift(&heap, size_class);
-    return magazine_count(&heap.size_class[size_class]);
+    size_t count = 0;
+#if KNOLL_MAGAZINE > 0
+    for (size_t i = 0; i < magazine_count(&heap.size_class[size_class]); i++)
+        count += slab_class(heap.size_class[size_class].hint_slab[i]) == size_class;
+#else
+    (void)size_class;
+#endif
+    return count;
 }
 
 static inline unsigned char *try_take(unsigned size_class)
