@@ -71,7 +71,7 @@ static size_t count_hints(void)
     size_t hints = 0;
 #if KNOLL_MAGAZINE > 0
     for (size_t i = 0; i < KNOLL_CLASS_COUNT; i++)
-        hints += (size_t)(heap.size_class[i].hints < 0 ? -heap.size_class[i].hints : heap.size_class[i].hints);
+        hints += (uint8_t)(heap.size_class[i].hints < 0 ? -heap.size_class[i].hints : heap.size_class[i].hints);
 #endif
     return hints;
 }
