@@ -196,9 +196,8 @@ static bool lists_agree(const struct knoll_heap *heap)
  * others, but to nothing that was never a unit. */
 static bool hints_agree(const struct knoll_heap *heap, unsigned size_class, size_t found)
 {
-    const struct knoll_class_state *state = &heap->size_class[size_class];
-    return magazine_hints(state) < 0 ? knoll_check_old_hints(heap, size_class, magazine_count(state))
-                                     : magazine_count(state) == found;
+    size_t hints = (size_t)magazine_hints(&heap->size_class[size_class]); /* what is no less than 0 is then too many */
+    return hints == found || knoll_check_old_hints(heap, size_class, (size_t)0 - hints);
 }
 
 /* Whether the class's state says what the class is like. A heap without memory says nothing yet. */

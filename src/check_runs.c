@@ -146,8 +146,8 @@ static bool gather_hints(const struct knoll_heap *heap, const struct slab_place 
 #if KNOLL_MAGAZINE > 0
     unsigned size_class = slab->shape->size_class;
     const struct knoll_class_state *state = &heap->size_class[size_class];
-    unsigned hints = magazine_count(state);
-    for (unsigned i = 0; i < hints && i < KNOLL_MAGAZINE; i++) {
+    size_t hints = (size_t)magazine_hints(state);
+    for (size_t i = 0; i != hints && i != (size_t)0 - hints && i < KNOLL_MAGAZINE; i++) {
         if (state->hint_slab[i] != slab->slab)
             continue;
         if (!hint_is_sound(state, i, slab, start) || bit_is_set(*hinted, hint_index(state, i)))

@@ -61,7 +61,7 @@ static void count_slab(struct knoll_class_state *state, const struct knoll_shape
 void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = &heap->size_class[size_class];
-    size_t hints = magazine_count(state);
+    size_t hints = (size_t)-state->hints;
     while (hints != 0 && slab_class(state->hint_slab[hints - 1]) != size_class) /* at most KNOLL_MAGAZINE rounds */
         hints--;
     state->hints = 0;

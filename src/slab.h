@@ -23,12 +23,6 @@ static inline ptrdiff_t magazine_hints(const struct knoll_class_state *state)
     return state->hints;
 }
 
-/* How many hints there are, those to slabs that went back included. */
-static inline unsigned magazine_count(const struct knoll_class_state *state)
-{
-    return (unsigned)(state->hints < 0 ? -state->hints : state->hints);
-}
-
 /* The index of the block that a hint says. */
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 static inline uint32_t hint_index(const struct knoll_class_state *state, size_t hint)
@@ -96,12 +90,6 @@ static inline bool magazine_give(struct knoll_class_state *state, struct slab_pl
 #else
 
 static inline ptrdiff_t magazine_hints(const struct knoll_class_state *state)
-{
-    (void)state;
-    return 0;
-}
-
-static inline unsigned magazine_count(const struct knoll_class_state *state)
 {
     (void)state;
     return 0;
