@@ -145,11 +145,11 @@ static __attribute__((noinline)) void *take_at_alignment(struct knoll_heap *heap
     return block;
 }
 
-/* Serves a request for a block of a slab of this class, of which none is at hand. */
+/* Serves a request for a block of a slab of this class: none is at hand, or none that is hinted at for sure. */
 static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size_t size_class, size_t size)
 {
     size_t usable = class_size(size_class);
-    void *block = knoll_slab_take(heap, size_class);
+    void *block = knoll_slab_take_slowly(heap, size_class);
     if (block != NULL)
         return account_new(heap, block, size, usable);
     block = take_otherwise(heap, (unsigned)size_class, 1, size, &usable);

@@ -187,11 +187,20 @@ void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
     return slab_take_at_hand(state);
 }
 
+void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class)
+{
+    struct knoll_class_state *state = class_state(heap, size_class);
+    void *block = magazine_hints(state) == 0 ? NULL : knoll_slab_take_hinted(heap, size_class);
+    if (block != NULL)
+        return block;
+    return state->at_hand != 0 || knoll_slab_refill(heap, size_class) ? slab_take_at_hand(state) : NULL;
+}
+
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)
 {
-    void *block = slab_take_first(heap, size_class);
-    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_at_hand(&heap->size_class[size_class])
-                                                                : block;
+    struct knoll_class_state *state = &heap->size_class[size_class];
+    ptrdiff_t hints = magazine_hints(state);
+    return hints > 0 ? magazine_take(state, hints) : knoll_slab_take_slowly(heap, size_class);
 }
 
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)

@@ -162,6 +162,9 @@ static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
 void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class);
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
 
+/* The same, where the magazine has no hint but such as may be to slabs that went back. */
+void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class);
+
 /* Takes up to `count` blocks at once: from the class's magazine one, or of those at hand as many as there are. Returns
  * how many; 0 if there is neither. */
 static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
