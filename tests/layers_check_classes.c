@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "layers_check.h"
-#include <stdlib.h>
 
 /* What a class is like never changes, so each bit of it must be seen; and of the current slab where it is. */
 static void every_bit_of_what_a_class_is_like(void **state)
@@ -71,7 +70,8 @@ static void every_bit_of_the_hints(void **state)
         make_rich_heap(seed);
         flipped = 0;
         for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-            for (int j = 0; j < abs(heap.size_class[i].hints); j++)
+            int hints = heap.size_class[i].hints;
+            for (int j = 0; j < (hints < 0 ? -hints : hints); j++)
                 flip_hint(&heap.size_class[i], (size_t)j);
         }
         assert_true(flipped > 0);

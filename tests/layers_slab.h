@@ -9,7 +9,6 @@
 #include "check.h"
 #include "pages.h"
 #include "support.h"
-#include <stdlib.h>
 
 #define WIDE (CLASSIC ? MIB(2) : KIB(512)) /* memory for many slabs, and in classic for long runs */
 
@@ -48,7 +47,8 @@ static inline size_t hints_to_slabs(unsigned size_class)
 {
     size_t count = 0;
 #if KNOLL_MAGAZINE > 0
-    for (int i = 0; i < abs(heap.size_class[size_class].hints); i++)
+    int hints = heap.size_class[size_class].hints;
+    for (int i = 0; i < (hints < 0 ? -hints : hints); i++)
         count += slab_class(heap.size_class[size_class].hint_slab[i]) == size_class;
 #else
     (void)size_class;
