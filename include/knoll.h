@@ -172,8 +172,8 @@ struct knoll_heap {
     uint32_t list[KNOLL_LIST_COUNT];
 #else
     uint32_t *list;                      /* by number; where the region with the most units has room for them */
-    uint32_t groups_filled;              /* one bit for each 16 lists of which one is not empty */
-    uint16_t filled[KNOLL_LIST_GROUPS];  /* one bit for each list that is not empty */
+    uint32_t groups_filled;              /* one bit for each 32 lists of which one is not empty */
+    uint32_t filled[KNOLL_LIST_GROUPS];  /* one bit for each list that is not empty */
     uint16_t last_list;                  /* has all that are longer, too */
     uint32_t few_lists[KNOLL_FEW_LISTS]; /* room for the lists while no region is long enough to have it */
 #endif

@@ -197,9 +197,9 @@
 #define KNOLL_UNIT_SHIFT   9     /* units of 512 bytes */
 #define KNOLL_SLAB_MAXIMUM 1024u /* the largest block that comes from a slab */
 #define KNOLL_CLASS_COUNT  22    /* 32 to 1024 bytes, such as divide a slab of 2048 or 4096 bytes well */
-#define KNOLL_LIST_GROUPS  (KNOLL_RUN_ORDERS - 3) /* free runs by length: one list a unit to 31, then 16 a doubling */
-#define KNOLL_FEW_UNITS    128                    /* shorter regions have no room for lists in their tables */
-#define KNOLL_FEW_LISTS    48                     /* which are as many as they need */
+#define KNOLL_LIST_GROUPS  (KNOLL_RUN_ORDERS / 2 - 1) /* of 32: one list a length to 31 units, then 16 a doubling */
+#define KNOLL_FEW_UNITS    128                        /* shorter regions have no room for lists in their tables */
+#define KNOLL_FEW_LISTS    48                         /* which are as many as they need */
 #else
 #error "KNOLL_PROFILE must be KNOLL_CLASSIC or KNOLL_COMPACT"
 #endif

@@ -139,7 +139,7 @@ static void lists_of_lengths(void)
             uint32_t shorter = (uint32_t)(units - taken - RUN_SHORTEST) / 2;
             holds(list_of_length(shorter) < lists - 1);
         }
-        holds(lists - 1 <= UINT16_MAX && (lists - 1) / 16 < KNOLL_LIST_GROUPS && (lists - 1) / 16 < 32);
+        holds(lists - 1 <= UINT16_MAX && (lists - 1) / 32 < KNOLL_LIST_GROUPS && (lists - 1) / 32 < 32);
     }
     theorem("of each region one run at most is in the last list, and the lists' bits have room, for every region");
 }

@@ -125,7 +125,7 @@ static void write_tables(const char *text)
             push_free(at, length);
             continue;
         }
-        entry[CELL_NEXT] = cell_of(RUN_LARGE, 4);
+        *entry = cell_of(RUN_LARGE, 4);
         entry[CELL_LARGE_LENGTH] = length;
         heap.large_blocks++;
         heap.peak += length * UNIT;

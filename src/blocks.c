@@ -108,7 +108,7 @@ static bool serves(const struct block *block, size_t alignment, size_t size)
 
 bool knoll_block_fits(const void *address, const struct block *block, size_t alignment, size_t size)
 {
-    bool loose = block->place.shape == NULL ? (block->place.slab[CELL_NEXT] & RUN_LOOSE) != 0
+    bool loose = block->place.shape == NULL ? (*block->place.slab & RUN_LOOSE) != 0
                                             : (block->place.slab[CELL_NOTES] & SLAB_LOOSE) != 0;
     if (!is_power_of_two(alignment) || ((uintptr_t)address & (alignment - 1)) != 0)
         return false;

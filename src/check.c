@@ -182,10 +182,10 @@ static bool lists_agree(const struct knoll_heap *heap)
     return heap->lists_filled >> KNOLL_LIST_COUNT == 0;
 #else
     for (unsigned group = 0; group < KNOLL_LIST_GROUPS; group++) {
-        unsigned first = group * 16;
+        unsigned first = group * 32;
         unsigned lists = list_count(heap) <= first ? 0 : list_count(heap) - first;
         if ((heap->groups_filled >> group & 1) != (heap->filled[group] != 0) ||
-            (lists < 16 && heap->filled[group] >> lists != 0))
+            (lists < 32 && heap->filled[group] >> lists != 0))
             return false;
     }
     return heap->groups_filled >> KNOLL_LIST_GROUPS == 0;

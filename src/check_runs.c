@@ -213,7 +213,7 @@ static enum invariant check_slab_units(const struct knoll_region *region, uint32
 {
     size_t shape = region_shape(region, index);
     for (uint32_t i = 1; i < length; i++) { /* at most 7 rounds */
-        bool is_word = i < CELL_SLAB_PREV;  /* in compact, where it starts at cell 1 */
+        bool is_word = i < CELL_SLAB_NEXT;  /* in compact, where it starts at cell 1 */
         if (cell_kind(*region_entry(region, index + i)) != RUN_NONE && !is_word && i % GROUP_UNITS != 0)
             return RUNS_TILE;
         if (i % GROUP_UNITS == 0 && region_shape(region, index + i) != shape)

@@ -61,7 +61,7 @@ bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     uint32_t number = group_unit(place->group) + place->index;
     const uint32_t *run = run_cells(cpu, number);
-    bool is_plain = run[CELL_NEXT] == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
+    bool is_plain = *run == cell_of(RUN_LARGE, 0); /* neither aligned nor loose */
     size_t of_length = place_of_length(large_length(run));
     if (!is_plain || of_length == KNOLL_CPU_LENGTHS)
         return false;

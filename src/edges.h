@@ -14,7 +14,7 @@
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
 /*@ predicate starts_free{L}(uint32_t *run, integer length) =
-        kind_in(run[CELL_NEXT]) == RUN_FREE && run[CELL_LENGTH] == length; */
+        kind_in(run[0]) == RUN_FREE && run[CELL_LENGTH] == length; */
 
 /*@ requires \valid_read(run + (0 .. CELL_LENGTH));
     assigns \nothing;
@@ -27,11 +27,11 @@ static inline uint32_t free_run_length(const uint32_t *run)
 /* Writes what the first cells of a free run say, its links to nowhere. */
 /*@ requires \valid(run + (0 .. CELL_LENGTH));
     assigns run[0 .. CELL_LENGTH];
-    ensures starts_free(run, length) && number_in(run[CELL_NEXT]) == 0 && run[CELL_FREE_PREV] == 0; */
+    ensures starts_free(run, length) && number_in(run[CELL_PREV]) == 0 && run[CELL_FREE_NEXT] == 0; */
 static inline void mark_free(uint32_t *run, uint32_t length)
 {
-    run[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    run[CELL_FREE_PREV] = NOWHERE;
+    *run = cell_of(RUN_FREE, NOWHERE);
+    run[CELL_FREE_NEXT] = NOWHERE;
     run[CELL_LENGTH] = length;
 }
 
@@ -42,7 +42,7 @@ static inline void mark_free(uint32_t *run, uint32_t length)
     predicate says_short(integer cell, integer length) =
         kind_in(cell) == RUN_FREE && short_in(cell) == (length < 4 ? length : 0);
     predicate starts_free{L}(uint32_t *run, integer length) =
-        says_short(run[CELL_NEXT], length) && (length >= 4 ==> number_in(run[CELL_LENGTH]) == length);
+        says_short(run[0], length) && (length >= 4 ==> number_in(run[CELL_LENGTH]) == length);
     predicate ends_free(integer last, integer length) =
         says_short(last, length) && (length >= 4 ==> number_in(last) == length);
     predicate is_free{L}(uint32_t *run, integer length) =
@@ -64,7 +64,7 @@ static inline uint32_t short_length(uint32_t cell)
     ensures \forall integer length; length >= 1 && starts_free(run, length) ==> \result == length; */
 static inline uint32_t free_run_length(const uint32_t *run)
 {
-    uint32_t length = short_length(run[CELL_NEXT]);
+    uint32_t length = short_length(*run);
     return length != 0 ? length : run[CELL_LENGTH] & NUMBER_MASK;
 }
 
@@ -83,22 +83,22 @@ static inline uint32_t length_before(uint32_t last)
 /*@ requires 1 <= length <= NUMBER_MASK && \valid(run + (0 .. length - 1));
     assigns run[0 .. (length < 3 ? length - 1 : 2)], run[length - 1];
     ensures is_free(run, length);
-    ensures length >= 2 ==> number_in(run[CELL_NEXT]) == 0 && number_in(run[CELL_FREE_PREV]) == 0;
+    ensures length >= 2 ==> number_in(run[CELL_PREV]) == 0 && number_in(run[CELL_FREE_NEXT]) == 0;
     ensures (length >= 3 ==> is_none(run[1])) && (length >= 4 ==> is_none(run[2])); */
 static inline void mark_free(uint32_t *run, uint32_t length)
 {
     uint32_t edge = cell_of(RUN_FREE, NOWHERE);
     if (length >= 4) {
-        run[CELL_FREE_PREV] = 0;
+        run[CELL_FREE_NEXT] = 0;
         run[CELL_LENGTH] = length;
         run[length - 1] = edge | length;
     } else {
         edge |= length << SHORT_SHIFT;
         if (length == 3)
-            run[CELL_FREE_PREV] = 0;
+            run[CELL_FREE_NEXT] = 0;
         run[length - 1] = edge;
     }
-    run[CELL_NEXT] = edge;
+    *run = edge;
 }
 
 /* Makes a free run three: one of `length` units, of kind NONE throughout, and what is left before and after it. */

@@ -1,5 +1,5 @@
 /* The lists of free runs, which both page layers keep: a bit says of each list whether it is not empty, in compact
- * another one of each group of sixteen; and free_runs counts the runs by the power of two at or below their length.
+ * another one of each group of 32; and free_runs counts the runs by the power of two at or below their length.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_FREE_LISTS_H
@@ -40,9 +40,9 @@ static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
     heap->lists_filled |= 1u << list;
 }
 
-static inline void list_set_empty(struct knoll_heap *heap, unsigned list)
+static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, bool is_empty)
 {
-    heap->lists_filled &= ~(1u << list);
+    heap->lists_filled &= ~((uint32_t)is_empty << list);
 }
 
 #else
@@ -70,51 +70,35 @@ static inline unsigned list_count(const struct knoll_heap *heap)
 
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
 {
-    return (heap->filled[list >> 4] >> (list & 15) & 1) != 0;
+    return (heap->filled[list >> 5] >> (list & 31) & 1) != 0;
 }
 
 static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
 {
-    heap->filled[list >> 4] = (uint16_t)(heap->filled[list >> 4] | 1u << (list & 15));
-    heap->groups_filled |= 1u << (list >> 4);
+    heap->filled[list >> 5] |= 1u << (list & 31);
+    heap->groups_filled |= 1u << (list >> 5);
 }
 
-static inline void list_set_empty(struct knoll_heap *heap, unsigned list)
+static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, bool is_empty)
 {
-    heap->filled[list >> 4] = (uint16_t)(heap->filled[list >> 4] & ~(1u << (list & 15)));
-    if (heap->filled[list >> 4] == 0)
-        heap->groups_filled &= ~(1u << (list >> 4));
+    heap->filled[list >> 5] &= ~((uint32_t)is_empty << (list & 31));
+    heap->groups_filled &= ~((uint32_t)(heap->filled[list >> 5] == 0) << (list >> 5));
 }
 
 #endif
 
-/* Makes the run the first of this list; its cells say its kind and length already, and link to nowhere. */
+/* Makes the run the first of this list; its cells say its kind and length already. */
 static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number)
 {
-    uint32_t next = heap->list[list];
-    heap->list[list] = number;
-    if (next == NOWHERE) {
-        list_set_filled(heap, list);
-        return;
-    }
-    set_link(&entry[CELL_NEXT], next, 0);
-    set_link(&entry_of(heap, next)[CELL_FREE_PREV], number, 0);
+    list_push(heap, &heap->list[list], entry, number, CELL_FREE_NEXT, 0);
+    list_set_filled(heap, list);
 }
 
 /* Takes the run with this entry out of this list. */
 static inline void free_list_unlink(struct knoll_heap *heap, unsigned list, const uint32_t *entry)
 {
-    uint32_t next = link_of(entry[CELL_NEXT], 0);
-    uint32_t before = link_of(entry[CELL_FREE_PREV], 0);
-    if (next != NOWHERE)
-        set_link(&entry_of(heap, next)[CELL_FREE_PREV], before, 0);
-    if (before != NOWHERE) {
-        set_link(&entry_of(heap, before)[CELL_NEXT], next, 0);
-        return;
-    }
-    heap->list[list] = next;
-    if (next == NOWHERE)
-        list_set_empty(heap, list);
+    list_remove(heap, &heap->list[list], entry, CELL_FREE_NEXT, 0);
+    list_set_empty_if(heap, list, heap->list[list] == NOWHERE);
 }
 
 static inline void count_free_run(struct knoll_heap *heap, uint32_t length, uint32_t runs)

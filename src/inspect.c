@@ -147,7 +147,7 @@ int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor v
             size_t size = (size_t)free_run_length(entry) << KNOLL_UNIT_SHIFT;
             if (size >= least)
                 stop = visit(&walk, KNOLL_ITEM_FREE, unit_address(heap, number), size, size, 0);
-            number = link_of(entry[CELL_NEXT], 0);
+            number = link_of(entry[CELL_FREE_NEXT], 0);
         }
     }
     return stop;

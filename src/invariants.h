@@ -43,12 +43,12 @@ struct run_list {
 
 static inline uint32_t link_after(const uint32_t *entry, enum run_kind kind)
 {
-    return link_of(entry[CELL_NEXT], kind == RUN_FREE ? 0 : GROUP_SHIFT);
+    return kind == RUN_FREE ? link_of(entry[CELL_FREE_NEXT], 0) : link_of(entry[CELL_SLAB_NEXT], GROUP_SHIFT);
 }
 
 static inline uint32_t link_before(const uint32_t *entry, enum run_kind kind)
 {
-    return kind == RUN_FREE ? link_of(entry[CELL_FREE_PREV], 0) : link_of(entry[CELL_SLAB_PREV], GROUP_SHIFT);
+    return link_of(entry[CELL_PREV], kind == RUN_FREE ? 0 : GROUP_SHIFT);
 }
 
 /* The entry that a link leads to, or NULL if what is there cannot be in this list. Follows no link. */

@@ -40,7 +40,7 @@ void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, b
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t *run = region_entry(region, index);
-    run[CELL_NEXT] = cell_of(RUN_LARGE, bits_highest(alignment)) | (is_loose ? RUN_LOOSE : 0);
+    *run = cell_of(RUN_LARGE, bits_highest(alignment)) | (is_loose ? RUN_LOOSE : 0);
     run[CELL_LARGE_LENGTH] = length;
     *usable = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks++;
@@ -53,7 +53,7 @@ size_t knoll_large_give(struct knoll_heap *heap, uint32_t number)
     uint32_t length = large_length(run);
     heap->large_blocks--;
     (void)knoll_pages_give(heap, number, length);
-    run[CELL_NEXT] |= RUN_WAS_BLOCK;
+    *run |= RUN_WAS_BLOCK;
     return (size_t)length << KNOLL_UNIT_SHIFT;
 }
 
@@ -64,6 +64,6 @@ bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wante
     if (!knoll_pages_resize(heap, number, length, wanted))
         return false;
     run[CELL_LARGE_LENGTH] = wanted;
-    count_resize(heap);
+    heap->region[0]->resizes++;
     return true;
 }

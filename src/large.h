@@ -37,7 +37,7 @@ static inline uint32_t large_length(const uint32_t *run)
 /* The alignment that the block was asked for with: its log2 is in the first cell's low bits. */
 static inline size_t large_alignment(const uint32_t *run)
 {
-    return (size_t)1 << (run[CELL_NEXT] & (8 * sizeof(size_t) - 1));
+    return (size_t)1 << (*run & (8 * sizeof(size_t) - 1));
 }
 
 #endif

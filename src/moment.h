@@ -2,8 +2,8 @@
  *
  * What is there suffices: every block handed out and every refusal is counted, and as long as neither count moves,
  * frees only lower the bytes that are used. A slab that is given back before a request is refused was the spare one.
- * What none of these shows is a large block that is made longer or shorter where it lies: that is counted, in a cell of
- * the tables that says nothing else. So is, at rung 2, what is freed into quarantine, where it is used still.
+ * What none of these shows is a large block that is made longer or shorter where it lies: that is counted, in the first
+ * region. So is, at rung 2, what is freed into quarantine, where it is used still.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_MOMENT_H
@@ -19,7 +19,7 @@ static inline struct knoll_moment moment_of(const struct knoll_heap *heap)
         .allocations = heap->allocations,
         .failures = heap->failures,
         .used = heap->peak - heap->headroom,
-        .resizes = heap->region_count == 0 ? 0 : *resize_count(heap),
+        .resizes = heap->region_count == 0 ? 0 : heap->region[0]->resizes,
         .spare_slab = heap->spare_slab,
         .regions = heap->region_count,
     };

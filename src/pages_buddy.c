@@ -56,7 +56,7 @@ static inline uint32_t *find_free(const struct knoll_region *region, uint32_t in
     if (index >= region->count) /* the tables' units are NONE */
         return NULL;
     uint32_t *entry = region_entry(region, index);
-    return cell_kind(entry[CELL_NEXT]) == RUN_FREE && entry[CELL_LENGTH] == length ? entry : NULL;
+    return cell_kind(*entry) == RUN_FREE && entry[CELL_LENGTH] == length ? entry : NULL;
 }
 
 static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
@@ -72,7 +72,7 @@ static inline void pull(struct knoll_heap *heap, uint32_t *entry, unsigned order
 {
     free_list_unlink(heap, order, entry);
     heap->free_runs[order]--;
-    entry[CELL_NEXT] &= RUN_WAS_BLOCK;
+    *entry &= RUN_WAS_BLOCK;
 }
 
 size_t knoll_pages_round(size_t units, size_t alignment)

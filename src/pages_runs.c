@@ -87,13 +87,11 @@ static void move_lists(struct knoll_heap *heap, uint32_t *to, size_t count)
     __builtin_memcpy(to, heap->list, last * sizeof *to);
     heap->list = to;
     heap->last_list = (uint16_t)(count - 1);
-    list_set_empty(heap, last);
+    list_set_empty_if(heap, last, true);
     while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds: of each region only one run is so long */
         const struct knoll_region *region = region_of_number(heap, number);
         uint32_t *entry = entry_of(heap, number);
-        uint32_t next = link_of(entry[CELL_NEXT], 0);
-        set_link(&entry[CELL_NEXT], NOWHERE, 0);
-        set_link(&entry[CELL_FREE_PREV], NOWHERE, 0);
+        uint32_t next = link_of(entry[CELL_FREE_NEXT], 0);
         free_list_link(heap, list_of_run(heap, region, number & INDEX_MASK, free_run_length(entry)), entry, number);
         number = next;
     }
@@ -116,15 +114,15 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 /* The lowest list from this one on that is not empty, or NO_LIST. */
 static unsigned lowest_filled(const struct knoll_heap *heap, unsigned list)
 {
-    unsigned group = list >> 4;
-    uint32_t filled = (uint32_t)heap->filled[group] >> (list & 15);
+    unsigned group = list >> 5;
+    uint32_t filled = heap->filled[group] >> (list & 31);
     if (filled != 0)
         return list + bits_lowest32(filled);
     uint32_t groups = heap->groups_filled & ~1u << group;
     if (groups == 0)
         return NO_LIST;
     group = bits_lowest32(groups);
-    return group * 16 + bits_lowest32(heap->filled[group]);
+    return group * 32 + bits_lowest32(heap->filled[group]);
 }
 
 /* How many units before the first unit of this run that is aligned to so many. */
@@ -175,7 +173,7 @@ static uint32_t take_of_list(struct knoll_heap *heap, unsigned list, uint32_t le
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry) >= before + length)
             return cut_somewhere(heap, number, before, length, alignment);
-        number = link_of(entry[CELL_NEXT], 0);
+        number = link_of(entry[CELL_FREE_NEXT], 0);
     }
     return NOWHERE;
 }
@@ -273,7 +271,7 @@ static uint32_t longest_of(const struct knoll_heap *heap, unsigned list)
     for (uint32_t number = first_of(heap, list); number != NOWHERE;) { /* at most KNOLL_REGIONS_MAX rounds */
         const uint32_t *entry = entry_of(heap, number);
         longest = free_run_length(entry) > longest ? free_run_length(entry) : longest;
-        number = link_of(entry[CELL_NEXT], 0);
+        number = link_of(entry[CELL_FREE_NEXT], 0);
     }
     return longest;
 }
@@ -284,7 +282,7 @@ uint32_t knoll_pages_longest(const struct knoll_heap *heap)
     uint32_t longest = longest_of(heap, heap->last_list);
     if (longest == 0 && ((heap->groups_filled & ~1u) != 0 || (heap->filled[0] & ~1u) != 0)) {
         unsigned group = bits_highest32(heap->groups_filled);
-        unsigned list = group * 16 + bits_highest32(heap->filled[group]);
+        unsigned list = group * 32 + bits_highest32(heap->filled[group]);
         longest = free_run_length(entry_of(heap, heap->list[list]));
     }
     return longest > ends ? longest : ends;

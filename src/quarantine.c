@@ -80,7 +80,7 @@ void knoll_quarantine_put(struct knoll_heap *heap, const struct guarded *guarded
     uint32_t place = (heap->quarantine_first + heap->quarantine_count) % KNOLL_QUARANTINE_BLOCKS;
     heap->quarantine[place] = (struct knoll_quarantined){guarded->user, freed};
     heap->quarantine_count++;
-    count_resize(heap); /* which tells that the heap has changed: see moment.h */
+    heap->region[0]->resizes++; /* which tells that the heap has changed: see moment.h */
     heap->quarantined_bytes += size;
     guard_front_of(guarded->user)->notes |= GUARD_WAITS;
     knoll_guard_seal(heap, guarded->user);

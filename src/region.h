@@ -5,20 +5,19 @@
  *     region                                            tables' end
  *     | header | entry of unit 0 | entry 1 ... | lists | slack | unit `first` |  ...
  *     |--------|-----------------|-------------|-------|-------|--------------|-----
- *       12 B     CELLS_PER_UNIT cells each   compact only         handed out from here
- *       of 16
+ *       16 B     CELLS_PER_UNIT cells each   compact only         handed out from here
  *
  * The page map is the array of entries. A unit's entry is one cell of 32 bits in compact, six in classic. A cell says
  * something only at the edges of a run, and a run that is longer than a cell or two uses its next cells, whichever
  * unit's entry they are in:
  *
  *     cell      0                       1          2          3                last
- *     FREE      FREE  | short | next    prev       length                      END  | short | length    (compact only)
- *       2 cells FREE  | 2     | next    END  | 2 | prev
+ *     FREE      FREE  | short | prev    next       length                      END  | short | length    (compact only)
+ *       2 cells FREE  | 2     | prev    END  | 2 | next
  *       1 cell  FREE  | 1
  *     LARGE     LARGE | flags           length
- *     SLAB      SLAB  | shape | next    word, 64 bits         notes | prev     (compact)
- *               SLAB  | next            prev       notes      shape            word, 64 bits (classic)
+ *     SLAB      SLAB  | shape | prev    word, 64 bits         notes | next     (compact)
+ *               SLAB  | prev            next       notes      shape            word, 64 bits (classic)
  *
  * so that taking or giving back a run touches a constant number of cells, however long it is. What stands before the
  * first bar is the cell's kind, its two highest bits; NONE is in all other cells but the slab's word. A kind means
@@ -31,7 +30,9 @@
  * is the word there: whether a caller holds the block of a slab at an address is told by one bit alone.
  *
  * A unit number names a unit of any region: the region's number, then the unit's index. Index 0 is in the tables, so
- * the number 0 means none; for the same reason a heap of zero bytes is a heap without memory.
+ * the number 0 means none; for the same reason a heap of zero bytes is a heap without memory. Where a list ends there
+ * is such a link, and the first cell of unit 0 of region 0 takes what would link back from there: to write that always is
+ * faster than to ask whether it must be written, and nobody reads it.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_REGION_H
@@ -61,12 +62,12 @@
 /* The shortest run that is held, in units; and the shortest free one that is in a list. */
 #define RUN_SHORTEST (KNOLL_PROFILE == KNOLL_CLASSIC ? 1u : 2u)
 
-enum cell { CELL_NEXT = 0, CELL_FREE_PREV = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
+enum cell { CELL_PREV = 0, CELL_FREE_NEXT = 1, CELL_LENGTH = 2, CELL_LARGE_LENGTH = 1 };
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-enum { CELL_SLAB_PREV = 1, CELL_NOTES = 2, CELL_SHAPE = 3, CELL_WORD = 4 };
+enum { CELL_SLAB_NEXT = 1, CELL_NOTES = 2, CELL_SHAPE = 3, CELL_WORD = 4 };
 #else
-enum { CELL_SHAPE = CELL_NEXT, CELL_WORD = 1, CELL_SLAB_PREV = 3, CELL_NOTES = 3 };
+enum { CELL_SHAPE = 0, CELL_WORD = 1, CELL_SLAB_NEXT = 3, CELL_NOTES = 3 };
 #endif
 
 enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END = RUN_FREE };
@@ -89,6 +90,8 @@ struct knoll_region {
     uint32_t count;  /* units, those of the tables included; indices are less */
     uint32_t first;  /* the first unit that is handed out */
     uint32_t number; /* the region's */
+    uint32_t
+        resizes; /* in the first region: how often runs of the heap were resized where they lie, wraps (moment.h) */
 };
 
 /* What a cell says, for the contracts; classic's numbers are of two bits more. */
@@ -186,21 +189,9 @@ static inline struct knoll_region *region_of_address(const struct knoll_heap *he
     return region_holds(first, address) ? first : knoll_region_search(heap, address);
 }
 
-/* How often runs of the heap, which has one, were resized where they lie, modulo 2^30: in the cell of the first
- * region's unit 0, which is in the tables and so says nothing else. See moment.h. */
-static inline uint32_t *resize_count(const struct knoll_heap *heap)
-{
-    return region_entry(heap->region[0], 0);
-}
-
-static inline void count_resize(const struct knoll_heap *heap)
-{
-    uint32_t *count = resize_count(heap);
-    *count = (*count + 1) & (((uint32_t)1 << KIND_SHIFT) - 1);
-}
-
-/* ---- Lists: doubly linked through the cells of FREE runs and of SLABs; a head is a unit number in the heap. `prev` is
- * the cell that has the link back; links leave out as many low bits as `shift` says ---- */
+/* ---- Lists: doubly linked through the cells of FREE runs and of SLABs; a head is a unit number in the heap. `next` is
+ * the cell that has the link on, CELL_PREV the one that has the link back; links leave out as many low bits as `shift`
+ * says. Nobody asks whether there is a next one, because no processor could foretell that ---- */
 
 static inline uint32_t link_mask(unsigned shift)
 {
@@ -218,28 +209,27 @@ static inline void set_link(uint32_t *cell, uint32_t number, unsigned shift)
     *cell = (*cell & ~link_mask(shift)) | number >> shift;
 }
 
-static inline void list_push(struct knoll_heap *heap, uint32_t *head, uint32_t *entry, uint32_t number, unsigned prev,
+/* Makes the entry the first of the list. */
+static inline void list_push(struct knoll_heap *heap, uint32_t *head, uint32_t *entry, uint32_t number, unsigned next,
                              unsigned shift)
 {
-    uint32_t next = *head;
-    set_link(&entry[CELL_NEXT], next, shift);
-    set_link(&entry[prev], NOWHERE, shift);
-    if (next != NOWHERE)
-        set_link(&entry_of(heap, next)[prev], number, shift);
+    uint32_t after = *head;
     *head = number;
+    set_link(&entry[CELL_PREV], NOWHERE, shift);
+    set_link(&entry[next], after, shift);
+    set_link(&entry_of(heap, after)[CELL_PREV], number, shift);
 }
 
-static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned prev,
+static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned next,
                                unsigned shift)
 {
-    uint32_t next = link_of(entry[CELL_NEXT], shift);
-    uint32_t before = link_of(entry[prev], shift);
-    if (next != NOWHERE)
-        set_link(&entry_of(heap, next)[prev], before, shift);
-    if (before != NOWHERE)
-        set_link(&entry_of(heap, before)[CELL_NEXT], next, shift);
+    uint32_t before = link_of(entry[CELL_PREV], shift);
+    uint32_t after = link_of(entry[next], shift);
+    set_link(&entry_of(heap, after)[CELL_PREV], before, shift);
+    if (before == NOWHERE)
+        *head = after;
     else
-        *head = next;
+        set_link(&entry_of(heap, before)[next], after, shift);
 }
 
 /* What the tables of a region of so many units need: the bytes before what follows the entries, in compact the room for

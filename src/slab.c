@@ -83,15 +83,15 @@ static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uin
         state->current = NULL;
         state->at_hand = 0;
     } else if ((slab[CELL_NOTES] & SLAB_KNOWN) != 0) {
-        list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
+        list_remove(heap, &state->partial, slab, CELL_SLAB_NEXT, GROUP_SHIFT);
     }
     count_slab(state, shape, (uint32_t)-1);
-    slab[CELL_SLAB_PREV] = 0; /* or what is left of it might pass for a kind */
+    slab[CELL_SLAB_NEXT] = 0; /* or what is left of it might pass for a kind */
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
     if (state->hints > 0)
         state->hints = (int8_t)-state->hints;
     uint32_t run = knoll_pages_give(heap, number, shape_length(shape));
-    slab[CELL_NEXT] |= RUN_WAS_BLOCK;
+    *slab |= RUN_WAS_BLOCK;
     return run;
 }
 
@@ -141,7 +141,7 @@ static inline bool grow(struct knoll_heap *heap, struct knoll_class_state *state
     uint32_t index = number & INDEX_MASK;
     uint32_t *slab = region_entry(region, index);
     set_shape(region, index, length, SHAPE_SLAB + size_class);
-    slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_PREV */
+    slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_NEXT */
     slab_set_held(slab, 0);
     count_slab(state, &knoll_shapes[size_class], 1);
     set_current(state, slab, region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT), true);
@@ -165,7 +165,7 @@ static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state 
     if (number == NOWHERE)
         return false;
     uint32_t *slab = entry_of(heap, number);
-    list_remove(heap, &state->partial, slab, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_remove(heap, &state->partial, slab, CELL_SLAB_NEXT, GROUP_SHIFT);
     set_current(state, slab, unit_address(heap, number), false);
     return true;
 }
@@ -213,7 +213,7 @@ __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t
 
 __attribute__((noinline)) void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number)
 {
-    list_push(heap, &heap->size_class[slab_class(slab)].partial, slab, number, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_push(heap, &heap->size_class[slab_class(slab)].partial, slab, number, CELL_SLAB_NEXT, GROUP_SHIFT);
     slab[CELL_NOTES] |= SLAB_KNOWN;
     if (slab_held(slab) == 0)
         knoll_slab_keep(heap, number);

@@ -48,14 +48,14 @@ enum cell_use {
     HEADER,
     SHAPE,
     FREE_FIRST,
-    FREE_PREV,
+    FREE_NEXT,
     FREE_LENGTH,
     FREE_END,
     LARGE_FIRST,
     LARGE_LENGTH,
     SLAB_FIRST,
     SLAB_BITS,
-    SLAB_PREV,
+    SLAB_NEXT,
     SLAB_STATE,
     INSIDE,
     LISTS,
@@ -70,15 +70,15 @@ enum cell_use {
 static const char uses[CELL_USES][32] = {
     "region header",
     "shapes of units",
-    "free run: kind and next",
-    "free run: prev",
+    "free run: kind and prev",
+    "free run: next",
     "free run: length",
     "free run: last",
     "large run: kind",
     "large run: length",
-    "slab: kind and next",
+    "slab: kind and prev",
     "slab: word",
-    "slab: prev and notes",
+    "slab: next and notes",
     "slab: notes",
     "inside of runs",
     "lists of free runs",
@@ -237,7 +237,7 @@ static void set_uses_of_run(const struct knoll_region *region, uint32_t index, u
         if (RUN_END_IS_MARKED)
             set_use(&entry[length - 1], 4, FREE_END);
         if (length >= RUN_SHORTEST && !(RUN_END_IS_MARKED && length == 2))
-            set_use(&entry[CELL_FREE_PREV], 4, FREE_PREV);
+            set_use(&entry[CELL_FREE_NEXT], 4, FREE_NEXT);
         if (!RUN_END_IS_MARKED || length > 3)
             set_use(&entry[CELL_LENGTH], 4, FREE_LENGTH);
         set_use(entry, 4, FREE_FIRST);
@@ -250,8 +250,8 @@ static void set_uses_of_run(const struct knoll_region *region, uint32_t index, u
         for (uint32_t i = GROUP_UNITS; i < length && RUN_END_IS_MARKED; i += GROUP_UNITS)
             set_use(&entry[i], 4, SHAPE);
         set_use(&entry[CELL_WORD], 8, SLAB_BITS);
-        set_use(&entry[CELL_SLAB_PREV], 4, SLAB_PREV);
-        if (CELL_NOTES != CELL_SLAB_PREV)
+        set_use(&entry[CELL_SLAB_NEXT], 4, SLAB_NEXT);
+        if (CELL_NOTES != CELL_SLAB_NEXT)
             set_use(&entry[CELL_NOTES], 4, SLAB_STATE);
         set_use(entry, 4, SLAB_FIRST);
         break;
@@ -265,7 +265,8 @@ static void set_uses(void)
     const struct knoll_region *region = now->heap.region[0];
     unsigned char *lists = base + knoll_region_lists_at(region->count);
     memset(use_of, SLACK, sizeof use_of);
-    set_use(region, sizeof *region, HEADER);
+    set_use(region, offsetof(struct knoll_region, resizes), HEADER);
+    set_use(&region->resizes, sizeof region->resizes, INSIDE); /* which any number may be */
     for (uint32_t i = 0; i < region->count; i++) {
         set_use(region_entry(region, i), 4, INSIDE);
         if (CLASSIC) {

@@ -72,7 +72,7 @@ static void regions(void **state)
     expect(0);
     struct knoll_region kept = *region;
     size_t total = heap.total;
-    *region = (struct knoll_region){1, 1, 0}; /* tables, and nothing beside */
+    *region = (struct knoll_region){1, 1, 0, 0}; /* tables, and nothing beside */
     heap.total = 0;
     expect(REGION_TABLE);
     *region = kept;
@@ -107,8 +107,8 @@ static void links_beyond_the_units(void **state)
     uint32_t *beyond = region_entry(region, region->count);
     uint32_t kept[3];
     memcpy(kept, beyond, sizeof kept);
-    beyond[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE); /* what would pass for a run */
-    beyond[CELL_FREE_PREV] = NOWHERE;
+    *beyond = cell_of(RUN_FREE, NOWHERE); /* what would pass for a run */
+    beyond[CELL_FREE_NEXT] = NOWHERE;
     beyond[CELL_LENGTH] = free_run_length(entry_of(&heap, sound));
     expect(FREE_LISTS);
     memcpy(beyond, kept, sizeof kept);
@@ -132,7 +132,7 @@ static void a_run_in_two_lists(void **state)
     list_set_filled(&heap, highest + 1);
     expect(FREE_LISTS);
     heap.list[highest + 1] = NOWHERE;
-    list_set_empty(&heap, highest + 1);
+    list_set_empty_if(&heap, highest + 1, true);
     expect(0);
 }
 
@@ -266,7 +266,7 @@ static void a_slab_out_of_place(void **state)
     uint32_t end = first + large_length(region_entry(region, first));
     uint32_t pieces[3][2] = {{first, index - first}, {index, length}, {index + length, end - index - length}};
     for (unsigned i = 0; i < 3; i += 2) {
-        region_entry(region, pieces[i][0])[CELL_NEXT] = cell_of(RUN_LARGE, 0);
+        *region_entry(region, pieces[i][0]) = cell_of(RUN_LARGE, 0);
         region_entry(region, pieces[i][0])[CELL_LARGE_LENGTH] = pieces[i][1];
     }
     for (uint32_t i = 0; i < length; i += GROUP_UNITS)
@@ -306,7 +306,7 @@ static void listed_slabs(void **state)
         listed[i] = find(block[i]);
 #if KNOLL_MAGAZINE > 0
         heap.size_class[class_for(1, sizes[i])].hints = 0; /* as if no magazine had it */
-        list_push(&heap, &states[i]->partial, listed[i].slab, listed[i].number, CELL_SLAB_PREV, GROUP_SHIFT);
+        list_push(&heap, &states[i]->partial, listed[i].slab, listed[i].number, CELL_SLAB_NEXT, GROUP_SHIFT);
         listed[i].slab[CELL_NOTES] |= SLAB_KNOWN;
 #endif
         expect(0);
@@ -321,11 +321,11 @@ static void listed_slabs(void **state)
 
     states[0]->partial = NOWHERE; /* one that says it is listed is not */
     expect(PARTIAL_LISTS);
-    list_push(&heap, &states[0]->partial, full[0].slab, full[0].number, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_push(&heap, &states[0]->partial, full[0].slab, full[0].number, CELL_SLAB_NEXT, GROUP_SHIFT);
     expect(PARTIAL_LISTS); /* and one that does not, is */
-    list_push(&heap, &states[0]->partial, listed[0].slab, listed[0].number, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_push(&heap, &states[0]->partial, listed[0].slab, listed[0].number, CELL_SLAB_NEXT, GROUP_SHIFT);
     expect(PARTIAL_LISTS); /* both are */
-    list_remove(&heap, &states[0]->partial, full[0].slab, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_remove(&heap, &states[0]->partial, full[0].slab, CELL_SLAB_NEXT, GROUP_SHIFT);
     expect(0);
 
     listed[0].slab[CELL_NOTES] &= ~SLAB_KNOWN; /* its free block is nowhere */

@@ -175,8 +175,8 @@ static void what_follows_the_entries_is_no_run(void **state)
         continue;
     uint32_t *behind = region_entry(region, region->count);
     uint32_t last = region_unit_number(region, region->count - shortest);
-    behind[CELL_NEXT] = cell_of(RUN_FREE, NOWHERE);
-    behind[CELL_FREE_PREV] = NOWHERE;
+    *behind = cell_of(RUN_FREE, NOWHERE);
+    behind[CELL_FREE_NEXT] = NOWHERE;
     behind[CELL_LENGTH] = shortest;
     assert_false(knoll_pages_resize(&heap, last, shortest, 2 * shortest));
     assert_int_equal(knoll_pages_merged_length(&heap, last, shortest), shortest);

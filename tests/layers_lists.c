@@ -41,22 +41,22 @@ static void expect(int number, const void *where)
 
 /* ---- Rings: all links go both ways ---- */
 
-static void make_ring(uint32_t *a, uint32_t *b, uint32_t a_number, uint32_t b_number, unsigned prev, unsigned shift)
+static void make_ring(uint32_t *a, uint32_t *b, uint32_t a_number, uint32_t b_number, unsigned next, unsigned shift)
 {
-    set_link(&a[CELL_NEXT], b_number, shift);
-    set_link(&a[prev], b_number, shift);
-    set_link(&b[CELL_NEXT], a_number, shift);
-    set_link(&b[prev], a_number, shift);
+    set_link(&a[CELL_PREV], b_number, shift);
+    set_link(&a[next], b_number, shift);
+    set_link(&b[CELL_PREV], a_number, shift);
+    set_link(&b[next], a_number, shift);
 }
 
 static void a_ring_of_free_runs(void **state)
 {
     (void)state;
     make_two_free_runs();
-    make_ring(entry_of(&heap, first), entry_of(&heap, second), first, second, CELL_FREE_PREV, 0);
+    make_ring(entry_of(&heap, first), entry_of(&heap, second), first, second, CELL_FREE_NEXT, 0);
     expect(FREE_LISTS, &heap.list[list]); /* that the head leads into */
     heap.list[list] = NOWHERE;
-    list_set_empty(&heap, list);
+    list_set_empty_if(&heap, list, true);
     expect(FREE_LISTS, &heap.list[list_count(&heap) - 1]); /* that no head leads to */
 }
 
@@ -79,7 +79,7 @@ static void a_ring_of_slabs(void **state)
     struct slab_place a = find(kept[0]);
     struct slab_place b = find(kept[1]);
     assert_int_equal(knoll_check(&heap), HOLDS);
-    make_ring(a.slab, b.slab, a.number, b.number, CELL_SLAB_PREV, GROUP_SHIFT);
+    make_ring(a.slab, b.slab, a.number, b.number, CELL_SLAB_NEXT, GROUP_SHIFT);
     expect(PARTIAL_LISTS, &heap.size_class[0].partial);
     heap.size_class[0].partial = NOWHERE;
     expect(PARTIAL_LISTS, &heap.size_class[0].partial);
@@ -177,7 +177,7 @@ static void a_link_back_that_breaks_before_it_is_followed(void **state)
     (void)state;
     make_two_free_runs();
     look_at_all_runs();
-    set_link(&entry_of(&heap, second)[CELL_FREE_PREV], NOWHERE, 0);
+    set_link(entry_of(&heap, second), NOWHERE, 0);
     expect_in_this_pass(FREE_LISTS, unit_address(&heap, first));
 }
 
@@ -189,7 +189,7 @@ static void a_slab_that_comes_into_a_list_unseen(void **state)
     struct slab_place place = find(blocks[0]);
     (void)take(0); /* so that it is not the current one */
     look_at_all_runs();
-    list_push(&heap, &heap.size_class[0].partial, place.slab, place.number, CELL_SLAB_PREV, GROUP_SHIFT);
+    list_push(&heap, &heap.size_class[0].partial, place.slab, place.number, CELL_SLAB_NEXT, GROUP_SHIFT);
     place.slab[CELL_NOTES] |= SLAB_KNOWN;
     expect_in_this_pass(PARTIAL_LISTS, &heap.size_class[0].partial);
 }

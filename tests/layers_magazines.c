@@ -114,7 +114,7 @@ static void the_magazine_comes_before_the_list(void **state)
             assert_int_equal(magazine_hints(&heap.size_class[i]), room);
             assert_int_equal(counts->partial, place.number);
             assert_true((place.slab[CELL_NOTES] & SLAB_KNOWN) != 0);
-            assert_int_equal(link_of(place.slab[CELL_NEXT], GROUP_SHIFT), NOWHERE);
+            assert_int_equal(link_of(place.slab[CELL_SLAB_NEXT], GROUP_SHIFT), NOWHERE);
             assert_int_equal(knoll_check(&heap), 0);
         }
         take_ballast(i);
@@ -137,9 +137,9 @@ static void expect_listed(unsigned size_class, const void *const *expected, unsi
     for (unsigned i = 0; i < count; i++) {
         assert_int_equal(number, find(expected[i]).number);
         const uint32_t *slab = entry_of(&heap, number);
-        assert_int_equal(link_of(slab[CELL_SLAB_PREV], GROUP_SHIFT), before);
+        assert_int_equal(link_of(slab[CELL_PREV], GROUP_SHIFT), before);
         before = number;
-        number = link_of(slab[CELL_NEXT], GROUP_SHIFT);
+        number = link_of(slab[CELL_SLAB_NEXT], GROUP_SHIFT);
     }
     assert_int_equal(number, NOWHERE);
     assert_int_equal(knoll_check(&heap), 0);

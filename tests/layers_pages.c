@@ -101,7 +101,7 @@ static uint32_t find_in_list(const struct run *run)
     uint32_t place = 0;
     uint32_t number = heap.list[list_of(run)];
     for (; number != NOWHERE && number != number_of(run); place++)
-        number = link_of(*entry_of(&heap, number), 0);
+        number = link_of(entry_of(&heap, number)[CELL_FREE_NEXT], 0);
     assert_true(number != NOWHERE);
     return place;
 }
@@ -141,7 +141,7 @@ static void verify(void)
     for (uint32_t i = 0; i < list_count(&heap); i++) {
         assert_true(list_is_filled(&heap, i) == (heap.list[i] != NOWHERE));
         for (uint32_t number = heap.list[i]; number != NOWHERE; listed++)
-            number = link_of(*entry_of(&heap, number), 0);
+            number = link_of(entry_of(&heap, number)[CELL_FREE_NEXT], 0);
     }
     assert_int_equal(listed, should_be);
     for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
@@ -174,7 +174,7 @@ static void hold(uint32_t number, uint32_t length)
         assert_int_equal(cell_kind(*region_entry(run.region, i)), RUN_NONE);
     mark(&run, true);
     uint32_t *entry = region_entry(run.region, run.index);
-    entry[CELL_NEXT] = cell_of(RUN_LARGE, 0);
+    *entry = cell_of(RUN_LARGE, 0);
     entry[CELL_LARGE_LENGTH] = length;
     heap.large_blocks++;
     account(length, 0);

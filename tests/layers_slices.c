@@ -254,7 +254,7 @@ static void runs_are_checked_while_it_changes(void **state)
     uint32_t length = large_length(run);
     uint32_t *free_run = entry_of(&heap, number + length); /* behind it, of a length of its own in compact */
     if (cell_kind(*free_run) == RUN_FREE && free_run_length(free_run) == length)
-        expect_found_while_it_changes(&free_run[CELL_FREE_PREV], number, 9, number + length);
+        expect_found_while_it_changes(&free_run[CELL_FREE_NEXT], number, 9, number + length);
     else
         assert_true(CLASSIC); /* where it may have merged with its buddy */
 }

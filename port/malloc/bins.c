@@ -30,7 +30,7 @@ static const uint32_t *run_at(const void *block)
 /* Whether the run that begins here, if one does, was asked for as a run, with no alignment. */
 static bool is_plain_run(const void *block)
 {
-    return large_starts(heaps_region, block) && run_at(block)[CELL_NEXT] == cell_of(RUN_LARGE, 0);
+    return large_starts(heaps_region, block) && *run_at(block) == cell_of(RUN_LARGE, 0);
 }
 
 size_t bins_by_tables(const void *block)
