@@ -179,7 +179,8 @@ static enum invariant check_free_blocks(const struct knoll_heap *heap, const str
     if (has_others != is_listed && !is_current)
         return FREE_BLOCKS;
     struct run_list list = {&heap->size_class[size_class].partial, RUN_SLAB, size_class};
-    return !is_listed || links_agree(heap, &list, slab->number) ? HOLDS : PARTIAL_LISTS;
+    bool links_well = is_listed ? links_agree(heap, &list, slab->number) : link_before(slab->slab, RUN_SLAB) == NOWHERE;
+    return links_well ? HOLDS : PARTIAL_LISTS;
 }
 
 static enum invariant check_slab(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,

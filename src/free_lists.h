@@ -87,7 +87,7 @@ static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, boo
 
 #endif
 
-/* Makes the run the first of this list; its cells say its kind and length already. */
+/* Makes the run the first of this list; its cells say its kind and length already, and link to nowhere. */
 static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number)
 {
     list_push(heap, &heap->list[list], entry, number, CELL_FREE_NEXT, 0);
@@ -97,8 +97,8 @@ static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32
 /* Takes the run with this entry out of this list. */
 static inline void free_list_unlink(struct knoll_heap *heap, unsigned list, const uint32_t *entry)
 {
-    list_remove(heap, &heap->list[list], entry, CELL_FREE_NEXT, 0);
-    list_set_empty_if(heap, list, heap->list[list] == NOWHERE);
+    if (list_remove(heap, &heap->list[list], entry, CELL_FREE_NEXT, 0))
+        list_set_empty_if(heap, list, heap->list[list] == NOWHERE);
 }
 
 static inline void count_free_run(struct knoll_heap *heap, uint32_t length, uint32_t runs)

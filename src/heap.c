@@ -91,13 +91,15 @@ static void note(const struct knoll_heap *heap, const void *block, size_t alignm
 
 /* Serves a request that memory does not suffice to serve as it should be: from the next larger class that has a free
  * block with this alignment, or by a run that is too short for a slab. */
-static void *take_otherwise(struct knoll_heap *heap, unsigned size_class, size_t alignment, size_t size, size_t *usable)
+static __attribute__((noinline)) void *take_otherwise(struct knoll_heap *heap, size_t size_class, size_t alignment,
+                                                      size_t size, size_t *usable)
 {
-    for (unsigned i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
-        if (slab_has_free(heap, i) && (class_size(i) & (alignment - 1)) == 0) {
-            void *block = knoll_slab_take_free(heap, i);
+    const struct knoll_class_state *state = &heap->size_class[size_class + 1];
+    for (; state != &heap->size_class[KNOLL_CLASS_COUNT]; state++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
+        if (state->free_blocks != 0 && (state->size & (alignment - 1)) == 0) {
+            *usable = state->size;
+            void *block = knoll_slab_take_free(heap, (size_t)(state - heap->size_class));
             note(heap, block, 1, SLAB_LOOSE);
-            *usable = class_size(i);
             return block;
         }
     }
@@ -152,7 +154,7 @@ static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size
     void *block = knoll_slab_take_slowly(heap, size_class);
     if (block != NULL)
         return account_new(heap, block, size, usable);
-    block = take_otherwise(heap, (unsigned)size_class, 1, size, &usable);
+    block = take_otherwise(heap, size_class, 1, size, &usable);
     if (block != NULL)
         return account_new(heap, block, size, usable);
     heap->failures++;

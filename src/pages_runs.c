@@ -92,6 +92,7 @@ static void move_lists(struct knoll_heap *heap, uint32_t *to, size_t count)
         const struct knoll_region *region = region_of_number(heap, number);
         uint32_t *entry = entry_of(heap, number);
         uint32_t next = link_of(entry[CELL_FREE_NEXT], 0);
+        set_link(&entry[CELL_PREV], NOWHERE, 0);
         free_list_link(heap, list_of_run(heap, region, number & INDEX_MASK, free_run_length(entry)), entry, number);
         number = next;
     }

@@ -31,8 +31,8 @@
  *
  * A unit number names a unit of any region: the region's number, then the unit's index. Index 0 is in the tables, so
  * the number 0 means none; for the same reason a heap of zero bytes is a heap without memory. Where a list ends there
- * is such a link, and the first cell of unit 0 of region 0 takes what would link back from there: to write that always is
- * faster than to ask whether it must be written, and nobody reads it.
+ * is such a link, and the first cell of unit 0 of region 0 takes what would link back from there: to write that always
+ * is faster than to ask whether it must be written, and nobody reads it.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_REGION_H
@@ -209,18 +209,26 @@ static inline void set_link(uint32_t *cell, uint32_t number, unsigned shift)
     *cell = (*cell & ~link_mask(shift)) | number >> shift;
 }
 
-/* Makes the entry the first of the list. */
+/* Makes the entry the first of the list. It links back to none already. */
 static inline void list_push(struct knoll_heap *heap, uint32_t *head, uint32_t *entry, uint32_t number, unsigned next,
                              unsigned shift)
 {
     uint32_t after = *head;
     *head = number;
-    set_link(&entry[CELL_PREV], NOWHERE, shift);
     set_link(&entry[next], after, shift);
     set_link(&entry_of(heap, after)[CELL_PREV], number, shift);
 }
 
-static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned next,
+/* Takes the first entry out of the list. It links back to none. */
+static inline void list_pop(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned next,
+                            unsigned shift)
+{
+    *head = link_of(entry[next], shift);
+    set_link(&entry_of(heap, *head)[CELL_PREV], NOWHERE, shift);
+}
+
+/* Takes an entry out of the list; whether it was the first. */
+static inline bool list_remove(struct knoll_heap *heap, uint32_t *head, const uint32_t *entry, unsigned next,
                                unsigned shift)
 {
     uint32_t before = link_of(entry[CELL_PREV], shift);
@@ -230,6 +238,7 @@ static inline void list_remove(struct knoll_heap *heap, uint32_t *head, const ui
         *head = after;
     else
         set_link(&entry_of(heap, before)[next], after, shift);
+    return before == NOWHERE;
 }
 
 /* What the tables of a region of so many units need: the bytes before what follows the entries, in compact the room for

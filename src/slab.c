@@ -9,9 +9,9 @@
  *
  * Invariants:
  *   1. A slab is listed just if it has a free block that no hint says and is not the current one; SLAB_KNOWN is set
- * just if it is one of both. Blocks are taken from slabs only while the class's magazine has no hint, so what a hint
- * says is free stays so; and slabs are made only then, so a hint to one that went back never says a block of another
- * slab of the class.
+ * just if it is one of both. One that is not listed links back to none. Blocks are taken from slabs only while the
+ * class's magazine has no hint, so what a hint says is free stays so; and slabs are made only then, so a hint to one
+ * that went back never says a block of another slab of the class.
  *   2. At most one slab of the heap is empty, and that is spare_slab.
  *   3. Each group of a slab's units says its shape, and no other group says one.
  *   4. Of each class its slabs are counted, their blocks, and the bits in their words.
@@ -60,14 +60,15 @@ static void count_slab(struct knoll_class_state *state, const struct knoll_shape
 
 void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    size_t hints = (size_t)-state->hints;
-    while (hints != 0 && slab_class(state->hint_slab[hints - 1]) != size_class) /* at most KNOLL_MAGAZINE rounds */
-        hints--;
+    struct knoll_class_state *state = class_state(heap, size_class);
+    uint32_t *const *slab = &state->hint_slab[-state->hints];
+    while (slab != state->hint_slab &&
+           slab_says(slab[-1]) != SHAPE_SLAB + size_class) /* at most KNOLL_MAGAZINE rounds */
+        slab--;
     state->hints = 0;
-    if (hints == 0)
+    if (slab == state->hint_slab)
         return NULL;
-    void *block = magazine_take(state, (ptrdiff_t)hints);
+    void *block = magazine_take(state, slab - state->hint_slab);
     state->hints = (int8_t)-state->hints;
     return block;
 }
@@ -83,7 +84,7 @@ static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uin
         state->current = NULL;
         state->at_hand = 0;
     } else if ((slab[CELL_NOTES] & SLAB_KNOWN) != 0) {
-        list_remove(heap, &state->partial, slab, CELL_SLAB_NEXT, GROUP_SHIFT);
+        (void)list_remove(heap, &state->partial, slab, CELL_SLAB_NEXT, GROUP_SHIFT);
     }
     count_slab(state, shape, (uint32_t)-1);
     slab[CELL_SLAB_NEXT] = 0; /* or what is left of it might pass for a kind */
@@ -165,7 +166,7 @@ static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state 
     if (number == NOWHERE)
         return false;
     uint32_t *slab = entry_of(heap, number);
-    list_remove(heap, &state->partial, slab, CELL_SLAB_NEXT, GROUP_SHIFT);
+    list_pop(heap, &state->partial, slab, CELL_SLAB_NEXT, GROUP_SHIFT);
     set_current(state, slab, unit_address(heap, number), false);
     return true;
 }

@@ -43,9 +43,15 @@ static inline uint64_t slab_free(const uint32_t *slab, const struct knoll_shape 
     return shape->blocks & ~slab_held(slab);
 }
 
+/* Its shape, with SHAPE_SLAB added; less, if this is the entry of a unit that is no slab's first. */
+static inline size_t slab_says(const uint32_t *slab)
+{
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? (uint8_t)slab[CELL_SHAPE] : slab[CELL_SHAPE] >> SHAPE_SHIFT;
+}
+
 static inline size_t slab_class(const uint32_t *slab)
 {
-    return (KNOLL_PROFILE == KNOLL_CLASSIC ? (uint8_t)slab[CELL_SHAPE] : slab[CELL_SHAPE] >> SHAPE_SHIFT) - SHAPE_SLAB;
+    return slab_says(slab) - SHAPE_SLAB;
 }
 
 /* The greatest alignment that one of the slab's blocks was asked for with. */

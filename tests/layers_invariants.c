@@ -325,7 +325,9 @@ static void listed_slabs(void **state)
     expect(PARTIAL_LISTS); /* and one that does not, is */
     list_push(&heap, &states[0]->partial, listed[0].slab, listed[0].number, CELL_SLAB_NEXT, GROUP_SHIFT);
     expect(PARTIAL_LISTS); /* both are */
-    list_remove(&heap, &states[0]->partial, full[0].slab, CELL_SLAB_NEXT, GROUP_SHIFT);
+    (void)list_remove(&heap, &states[0]->partial, full[0].slab, CELL_SLAB_NEXT, GROUP_SHIFT);
+    expect(PARTIAL_LISTS); /* it links back still */
+    set_link(full[0].slab, NOWHERE, GROUP_SHIFT);
     expect(0);
 
     listed[0].slab[CELL_NOTES] &= ~SLAB_KNOWN; /* its free block is nowhere */

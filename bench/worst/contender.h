@@ -15,6 +15,7 @@ enum path {
     PATH_SLAB,     /* took from or gave to a slab that stayed */
     PATH_RESIZE,   /* added a slab, or gave one back */
     PATH_LARGE,    /* took or gave a run */
+    PATH_SHORT,    /* took from elsewhere than it would if memory sufficed */
     PATH_FAILED,   /* gave NULL */
     PATH_RECLAIM,  /* an allocation for which a slab was given back first, whatever came of it */
     PATH_COUNT

@@ -1,5 +1,6 @@
 /* knoll. Which path a call took is told by the statistics: they count slabs, blocks that are runs, and failures, at
- * every moment. Only how many blocks magazines remember is looked up in the heap itself.
+ * every moment. Only how many blocks magazines remember is looked up in the heap itself. That memory was short is told
+ * by the block: it is of another size than it should be.
  *
  * SPDX-License-Identifier: MIT */
 #include "contender.h"
@@ -12,6 +13,7 @@ typedef void free_function(struct knoll_heap *, void *);
 static struct knoll_heap heap;
 static struct knoll_stats seen;
 static size_t seen_hints;
+static bool seen_short;
 
 static void empty(void)
 {
@@ -58,11 +60,13 @@ static uint32_t call_free(const volatile uint64_t *count, free_function *functio
 
 uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, size_t size, void **block)
 {
+    seen_short = false;
     if (entry == ENTRY_FREE)
         return call_free(count, frees[really], *block);
-    if (entry == ENTRY_ALIGNED_ALLOC)
-        return call_aligned_alloc(count, aligned_allocs[really], size, block);
-    return call_malloc(count, mallocs[really], size, block);
+    uint32_t counted = entry == ENTRY_ALIGNED_ALLOC ? call_aligned_alloc(count, aligned_allocs[really], size, block)
+                                                    : call_malloc(count, mallocs[really], size, block);
+    seen_short = really && *block != NULL && knoll_usable_size(&heap, *block) != knoll_good_size(&heap, 1, size);
+    return counted;
 }
 
 /* How many blocks magazines remember. */
@@ -96,6 +100,7 @@ enum path contender_path(void)
     if (shrank && !freed)
         return PATH_RECLAIM;
     return failed           ? PATH_FAILED
+           : seen_short     ? PATH_SHORT
            : large          ? PATH_LARGE
            : grew || shrank ? PATH_RESIZE
            : hinted         ? PATH_MAGAZINE

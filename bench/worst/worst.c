@@ -23,7 +23,7 @@
 
 static const size_t heap_mib[] = {1, 16, LARGEST_MIB};
 static const char *const entry_names[ENTRY_COUNT] = {"malloc", "aligned_alloc", "free"};
-static const char *const path_names[PATH_COUNT] = {"magazine", "slab", "resize", "large", "failed", "reclaim"};
+static const char *const path_names[PATH_COUNT] = {"magazine", "slab", "resize", "large", "short", "failed", "reclaim"};
 
 static _Noreturn void fail(const char *what)
 {
