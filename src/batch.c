@@ -10,17 +10,26 @@
 #include "plain.h"
 #include "slab.h"
 
+/* Takes up to `count` blocks of a class, 0 only if memory does not suffice for one: what a hint says is one by itself.
+ */
+static size_t take_some(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
+{
+    struct knoll_class_state *state = class_state(heap, size_class);
+    if (magazine_hints(state) != 0)
+        return (blocks[0] = knoll_slab_take(heap, size_class)) != NULL;
+    if (state->at_hand == 0 && !knoll_slab_refill(heap, size_class))
+        return 0;
+    return slab_take_some(state, count, blocks);
+}
+
 size_t PLAIN(malloc_batch)(struct knoll_heap *heap, size_t size, size_t count, void **blocks)
 {
     size_t taken = 0;
     if (size <= KNOLL_SLAB_MAXIMUM && !must_fail(heap)) {
         size_t size_class = class_for_size(size);
-        while (taken < count) { /* at most 2 * count rounds */
-            size_t more = slab_take_some(heap, size_class, count - taken, blocks + taken);
-            if (more == 0 && !knoll_slab_refill(heap, size_class))
-                break;
-            taken += more;
-        }
+        size_t more = 1;
+        for (; more != 0 && taken < count; taken += more) /* at most count rounds */
+            more = take_some(heap, size_class, count - taken, blocks + taken);
         heap->allocations += taken;
         account_used(heap, taken * class_size(size_class));
         for (size_t i = 0; i < taken; i++)

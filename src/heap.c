@@ -98,7 +98,7 @@ static __attribute__((noinline)) void *take_otherwise(struct knoll_heap *heap, s
     for (; state != &heap->size_class[KNOLL_CLASS_COUNT]; state++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
         if (state->free_blocks != 0 && (state->size & (alignment - 1)) == 0) {
             *usable = state->size;
-            void *block = knoll_slab_take_free(heap, (size_t)(state - heap->size_class));
+            void *block = knoll_slab_take(heap, (size_t)(state - heap->size_class));
             note(heap, block, 1, SLAB_LOOSE);
             return block;
         }

@@ -130,7 +130,7 @@ static inline void set_current(struct knoll_class_state *state, uint32_t *slab, 
 }
 
 /* Makes a slab, the current one; false if memory does not suffice. */
-static inline bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
+static __attribute__((noinline)) bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
 {
     uint32_t length = shape_length(&knoll_shapes[size_class]);
     uint32_t number = knoll_pages_take(heap, length, length);
@@ -175,17 +175,6 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
     return use_current(state) || use_listed(heap, state) || grow(heap, state, size_class);
-}
-
-void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
-{
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    void *block = slab_take_first(heap, size_class);
-    if (block != NULL)
-        return block;
-    if (!use_current(state))
-        (void)use_listed(heap, state); /* where its free block is then */
-    return slab_take_at_hand(state);
 }
 
 void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class)

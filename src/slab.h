@@ -147,31 +147,16 @@ static inline void *slab_take_at_hand(struct knoll_class_state *state)
     return state->start + block_offset(state->size, index);
 }
 
-/* Takes a block from the class's magazine, or else one at hand; NULL if there is neither. */
-static inline void *slab_take_first(struct knoll_heap *heap, size_t size_class)
-{
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    if (magazine_hints(state) > 0)
-        return magazine_take(state, magazine_hints(state));
-    void *block = magazine_hints(state) == 0 ? NULL : knoll_slab_take_hinted(heap, size_class);
-    return block != NULL || state->at_hand == 0 ? block : slab_take_at_hand(state);
-}
-
-/* Takes a block of this class: one that is free, as there must be; or, if need be, one of a new slab, and NULL if
- * memory does not suffice. */
-void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class);
+/* Takes a block of this class, of a new slab if need be; NULL if memory does not suffice, which it does if one of the
+ * class's blocks is free. */
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
 
 /* The same, where the magazine has no hint but such as may be to slabs that went back. */
 void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class);
 
-/* Takes up to `count` blocks at once: from the class's magazine one, or of those at hand as many as there are. Returns
- * how many; 0 if there is neither. */
-static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
+/* Takes up to `count` blocks of those at hand at once. Returns how many. */
+static inline size_t slab_take_some(struct knoll_class_state *state, size_t count, void **blocks)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    if (magazine_hints(state) != 0)
-        return (blocks[0] = slab_take_first(heap, size_class)) != NULL;
     uint64_t word = state->at_hand;
     size_t taken = 0;
     while (word != 0 && taken < count) { /* at most 64 rounds */
@@ -179,8 +164,6 @@ static inline size_t slab_take_some(struct knoll_heap *heap, size_t size_class, 
         word &= word - 1;
         taken++;
     }
-    if (taken == 0)
-        return 0;
     slab_set_held(state->current, slab_held(state->current) | (state->at_hand & ~word));
     state->at_hand = word;
     state->free_blocks -= (uint32_t)taken;
