@@ -15,8 +15,10 @@
 static size_t take_some(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
-    if (magazine_hints(state) != 0)
-        return (blocks[0] = knoll_slab_take(heap, size_class)) != NULL;
+    if (magazine_hints(state) != 0) {
+        blocks[0] = knoll_slab_take(heap, size_class);
+        return blocks[0] != NULL;
+    }
     if (state->at_hand == 0 && !knoll_slab_refill(heap, size_class))
         return 0;
     return slab_take_some(state, count, blocks);

@@ -42,7 +42,7 @@ static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
 
 static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, bool is_empty)
 {
-    heap->lists_filled &= ~((uint32_t)is_empty << list);
+    heap->lists_filled &= ~((is_empty ? 1u : 0u) << list);
 }
 
 #else
@@ -81,8 +81,8 @@ static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
 
 static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, bool is_empty)
 {
-    heap->filled[list >> 5] &= ~((uint32_t)is_empty << (list & 31));
-    heap->groups_filled &= ~((uint32_t)(heap->filled[list >> 5] == 0) << (list >> 5));
+    heap->filled[list >> 5] &= ~((is_empty ? 1u : 0u) << (list & 31));
+    heap->groups_filled &= ~((heap->filled[list >> 5] == 0 ? 1u : 0u) << (list >> 5));
 }
 
 #endif

@@ -94,11 +94,11 @@ static void note(const struct knoll_heap *heap, const void *block, size_t alignm
 static __attribute__((noinline)) void *take_otherwise(struct knoll_heap *heap, size_t size_class, size_t alignment,
                                                       size_t size, size_t *usable)
 {
-    const struct knoll_class_state *state = &heap->size_class[size_class + 1];
-    for (; state != &heap->size_class[KNOLL_CLASS_COUNT]; state++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
+    for (size_t i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
+        const struct knoll_class_state *state = &heap->size_class[i];
         if (state->free_blocks != 0 && (state->size & (alignment - 1)) == 0) {
+            void *block = knoll_slab_take(heap, i);
             *usable = state->size;
-            void *block = knoll_slab_take(heap, (size_t)(state - heap->size_class));
             note(heap, block, 1, SLAB_LOOSE);
             return block;
         }

@@ -56,25 +56,6 @@ static void count_slab(struct knoll_class_state *state, const struct knoll_shape
     state->free_blocks += slabs * shape->capacity;
 }
 
-#if KNOLL_MAGAZINE > 0
-
-void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class)
-{
-    struct knoll_class_state *state = class_state(heap, size_class);
-    uint32_t *const *slab = &state->hint_slab[-state->hints];
-    while (slab != state->hint_slab &&
-           slab_says(slab[-1]) != SHAPE_SLAB + size_class) /* at most KNOLL_MAGAZINE rounds */
-        slab--;
-    state->hints = 0;
-    if (slab == state->hint_slab)
-        return NULL;
-    void *block = magazine_take(state, slab - state->hint_slab);
-    state->hints = (int8_t)-state->hints;
-    return block;
-}
-
-#endif
-
 /* Gives back a slab of which no block is held; the free run that it is in then. */
 static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
                                                     const struct knoll_shape *shape)
@@ -177,10 +158,37 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
     return use_current(state) || use_listed(heap, state) || grow(heap, state, size_class);
 }
 
+#if KNOLL_MAGAZINE > 0
+
+/* Takes the block that the last hint says whose slab did not go back, where some may have; NULL if there is none. */
+static inline void *take_hinted(struct knoll_class_state *state, size_t size_class)
+{
+    uint32_t *const *slab = &state->hint_slab[-state->hints];
+    while (slab != state->hint_slab && slab_says(slab[-1]) != SHAPE_SLAB + size_class)
+        slab--; /* at most KNOLL_MAGAZINE rounds */
+    state->hints = 0;
+    if (slab == state->hint_slab)
+        return NULL;
+    void *block = magazine_take(state, slab - state->hint_slab);
+    state->hints = (int8_t)-state->hints;
+    return block;
+}
+
+#else
+
+/* not covered: without hints nothing is taken */
+static inline void *take_hinted(struct knoll_class_state *state, size_t size_class)
+{
+    (void)state, (void)size_class;
+    return NULL;
+}
+
+#endif
+
 void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
-    void *block = magazine_hints(state) == 0 ? NULL : knoll_slab_take_hinted(heap, size_class);
+    void *block = magazine_hints(state) == 0 ? NULL : take_hinted(state, size_class);
     if (block != NULL)
         return block;
     return state->at_hand != 0 || knoll_slab_refill(heap, size_class) ? slab_take_at_hand(state) : NULL;

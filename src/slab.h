@@ -53,9 +53,6 @@ static inline void hint_set_index(struct knoll_class_state *state, size_t hint, 
 }
 #endif
 
-/* Takes the block that the last hint says whose slab did not go back, where some may have; NULL if there is none. */
-void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class);
-
 /* Takes the block that the last of so many hints says. What is written may be anything, as far as the compiler knows:
  * so all is read before. */
 static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hints)
@@ -95,14 +92,7 @@ static inline ptrdiff_t magazine_hints(const struct knoll_class_state *state)
     return 0;
 }
 
-/* not covered: without hints nothing is taken, nor below */
-static inline void *knoll_slab_take_hinted(struct knoll_heap *heap, size_t size_class)
-{
-    (void)heap, (void)size_class;
-    return NULL;
-}
-
-/* not covered: the same */
+/* not covered: without hints nothing is taken */
 static inline void *magazine_take(struct knoll_class_state *state, ptrdiff_t hints)
 {
     (void)state, (void)hints;
