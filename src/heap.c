@@ -97,7 +97,7 @@ static __attribute__((noinline)) void *take_otherwise(struct knoll_heap *heap, s
     for (size_t i = size_class + 1; i < KNOLL_CLASS_COUNT; i++) { /* at most KNOLL_CLASS_COUNT - 1 rounds */
         const struct knoll_class_state *state = &heap->size_class[i];
         if (state->free_blocks != 0 && (state->size & (alignment - 1)) == 0) {
-            void *block = knoll_slab_take(heap, i);
+            void *block = knoll_slab_take_free(heap, i);
             *usable = state->size;
             note(heap, block, 1, SLAB_LOOSE);
             return block;
@@ -151,7 +151,7 @@ static __attribute__((noinline)) void *take_at_alignment(struct knoll_heap *heap
 static __attribute__((noinline)) void *take_slowly(struct knoll_heap *heap, size_t size_class, size_t size)
 {
     size_t usable = class_size(size_class);
-    void *block = knoll_slab_take_slowly(heap, size_class);
+    void *block = knoll_slab_take(heap, size_class);
     if (block != NULL)
         return account_new(heap, block, size, usable);
     block = take_otherwise(heap, size_class, 1, size, &usable);

@@ -111,7 +111,7 @@ static inline void set_current(struct knoll_class_state *state, uint32_t *slab, 
 }
 
 /* Makes a slab, the current one; false if memory does not suffice. */
-static __attribute__((noinline)) bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
+static inline bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
 {
     uint32_t length = shape_length(&knoll_shapes[size_class]);
     uint32_t number = knoll_pages_take(heap, length, length);
@@ -185,20 +185,28 @@ static inline void *take_hinted(struct knoll_class_state *state, size_t size_cla
 
 #endif
 
-void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class)
+/* Takes the block that the last hint says, or one at hand; NULL if there is neither. */
+static inline void *take_ready(struct knoll_class_state *state, size_t size_class)
+{
+    ptrdiff_t hints = magazine_hints(state);
+    if (hints > 0)
+        return magazine_take(state, hints);
+    void *block = hints == 0 ? NULL : take_hinted(state, size_class);
+    return block != NULL || state->at_hand == 0 ? block : slab_take_at_hand(state);
+}
+
+void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
-    void *block = magazine_hints(state) == 0 ? NULL : take_hinted(state, size_class);
-    if (block != NULL)
-        return block;
-    return state->at_hand != 0 || knoll_slab_refill(heap, size_class) ? slab_take_at_hand(state) : NULL;
+    void *block = take_ready(state, size_class);
+    return block == NULL && (use_current(state) || use_listed(heap, state)) ? slab_take_at_hand(state) : block;
 }
 
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)
 {
-    struct knoll_class_state *state = &heap->size_class[size_class];
-    ptrdiff_t hints = magazine_hints(state);
-    return hints > 0 ? magazine_take(state, hints) : knoll_slab_take_slowly(heap, size_class);
+    struct knoll_class_state *state = class_state(heap, size_class);
+    void *block = take_ready(state, size_class);
+    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_at_hand(state) : block;
 }
 
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)

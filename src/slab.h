@@ -137,12 +137,11 @@ static inline void *slab_take_at_hand(struct knoll_class_state *state)
     return state->start + block_offset(state->size, index);
 }
 
-/* Takes a block of this class, of a new slab if need be; NULL if memory does not suffice, which it does if one of the
- * class's blocks is free. */
-void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
+/* Takes a block of this class that is free; NULL if there is none. */
+void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class);
 
-/* The same, where the magazine has no hint but such as may be to slabs that went back. */
-void *knoll_slab_take_slowly(struct knoll_heap *heap, size_t size_class);
+/* Takes a block of this class, of a new slab if need be; NULL if memory does not suffice. */
+void *knoll_slab_take(struct knoll_heap *heap, size_t size_class);
 
 /* Takes up to `count` blocks of those at hand at once. Returns how many. */
 static inline size_t slab_take_some(struct knoll_class_state *state, size_t count, void **blocks)
