@@ -350,6 +350,33 @@ static void blocks_freed_in_order(void **state)
     }
 }
 
+/* What is free can be taken without growing: two slabs' blocks, and no other. */
+static void free_blocks_alone(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        make_wide();
+        assert_null(knoll_slab_take_free(&heap, i));
+        unsigned char *held[128];
+        unsigned count = 2u * usual(i)->capacity;
+        for (unsigned n = 0; n < count; n++)
+            held[n] = take(i);
+        assert_null(knoll_slab_take_free(&heap, i));
+        unsigned freed = usual(i)->capacity; /* of one slab all, so that it is kept in hand */
+        freed += freed > 1;                  /* and of the other one */
+        for (unsigned n = 0; n < freed; n++)
+            give(held[n]);
+        for (unsigned n = 0; n < freed; n++) {
+            unsigned char *block = knoll_slab_take_free(&heap, i);
+            assert_non_null(block);
+            heap.peak += class_size(i);
+        }
+        assert_null(knoll_slab_take_free(&heap, i));
+        assert_int_equal(heap.size_class[i].slabs, 2);
+        assert_int_equal(knoll_check(&heap), 0);
+    }
+}
+
 /* The tables of a fresh region say of no address that it is in a slab. */
 static void no_slab(void **state)
 {
@@ -391,6 +418,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_address),
     cmocka_unit_test(blocks_handed_out_once),
     cmocka_unit_test(blocks_freed_in_order),
+    cmocka_unit_test(free_blocks_alone),
     cmocka_unit_test(no_slab),
     cmocka_unit_test(a_slab_leaves_nothing_behind),
 };
