@@ -131,6 +131,11 @@ static void lists_of_lengths(void)
         holds(length - first <= first / 16);
     }
     theorem("lengths in a list differ by a sixteenth at most, for every length");
+    for (uint32_t length = 1; length < NUMBER_MASK; length++) {
+        bool is_shortest = length == 1 || list_of_length(length - 1) < list_of_length(length);
+        holds(list_sufficing(length) == list_of_length(length) + !is_shortest);
+    }
+    theorem("list_sufficing is the list of a length where no run there is shorter, else the next, for every length");
     for (uint32_t units = 1; units <= INDEX_MASK; units++) {
         size_t lists = units < KNOLL_FEW_UNITS ? KNOLL_FEW_LISTS : lists_in_region(units);
         size_t taken = knoll_region_table_units(units);

@@ -36,6 +36,12 @@ static inline unsigned list_of_length(uint32_t length)
     return (coarseness << 4) + (length >> coarseness);
 }
 
+/* The lowest list of which every run has this length at least. */
+static inline unsigned list_sufficing(uint32_t length)
+{
+    return list_of_length(length + (1u << list_coarseness(length)) - 1);
+}
+
 /* Lists for a region of so many units: at most one run is longer than half of them, so the last list may be for all
  * that are. */
 static inline unsigned lists_for(uint32_t units)

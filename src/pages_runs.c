@@ -186,22 +186,27 @@ static uint32_t take_rare(struct knoll_heap *heap, uint32_t length, uint32_t ali
     return number != NOWHERE ? number : take_of_list(heap, LIST_OF_ENDS, length, alignment);
 }
 
-static uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
+/* The first run of each of ALIGNED_TRIALS lists may have an aligned place; those of the lists that suffice have. */
+static __attribute__((noinline)) uint32_t take_aligned(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
     unsigned list = list_of_shortest(heap, length);
-    /* at most ALIGNED_TRIALS + 2 rounds */
-    for (unsigned i = 1; list <= heap->last_list && (list = lowest_filled(heap, list)) != NO_LIST; i++) {
+    unsigned sufficing = list_sufficing(length + alignment - 1);
+    for (unsigned i = 0; i < ALIGNED_TRIALS && list < sufficing && list < heap->last_list; i++) {
+        list = lowest_filled(heap, list); /* at most ALIGNED_TRIALS rounds */
+        if (list == NO_LIST)
+            return take_rare(heap, length, alignment);
         uint32_t number = heap->list[list];
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry_of(heap, number)) >= before + length)
             return cut_somewhere(heap, number, before, length, alignment);
         list++;
-        if (i == ALIGNED_TRIALS) {
-            unsigned sufficing = list_of_shortest(heap, length + alignment - 1);
-            list = list < sufficing ? sufficing : list;
-        }
     }
-    return take_rare(heap, length, alignment);
+    list = list < sufficing ? sufficing : list;
+    list = list < heap->last_list ? lowest_filled(heap, list) : NO_LIST;
+    if (list == NO_LIST)
+        return take_rare(heap, length, alignment);
+    uint32_t number = heap->list[list];
+    return cut_somewhere(heap, number, units_to_aligned(heap, number, alignment), length, alignment);
 }
 
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)

@@ -22,6 +22,10 @@ static void lengths_and_lists(void **state)
         }
         if (list_of_length(length) != list)
             assert_int_equal(length, 0);
+#if KNOLL_PROFILE == KNOLL_COMPACT
+        if (list_sufficing(length) != list + (length > next - width)) /* the shortest of its list is next - width */
+            assert_int_equal(length, 0);
+#endif
     }
 }
 

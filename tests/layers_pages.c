@@ -221,15 +221,20 @@ static bool has_room(const struct run *run, uint32_t length, uint32_t alignment)
 }
 
 /* Whether the first run of this list is looked at: in compact, of lists that may have room at an aligned place only the
- * lowest few are. */
+ * lowest few are, and of those that must have it all. */
 static bool is_looked_at(unsigned list, uint32_t length, uint32_t alignment)
 {
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    (void)list, (void)length, (void)alignment;
+    return true;
+#else
     unsigned before = 0;
     for (uint32_t i = 0; i < expected_count; i++)
         before += is_listed(&expected[i]) && place_in_list[i] == 0 && list_of(&expected[i]) < list &&
                   list_of(&expected[i]) >= list_of_shortest(&heap, length);
-    return CLASSIC || list == LIST_OF_ENDS || before < ALIGNED_TRIALS ||
-           list >= list_of_shortest(&heap, length + alignment - 1);
+    return list == LIST_OF_ENDS || list == heap.last_list || before < ALIGNED_TRIALS ||
+           list >= list_sufficing(length + alignment - 1);
+#endif
 }
 
 /* A refusal is right if no run has room: but in compact one may be missed behind another of the same list, which is not
