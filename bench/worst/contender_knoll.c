@@ -1,6 +1,6 @@
 /* knoll. Which path a call took is told by the statistics: they count slabs, blocks that are runs, and failures, at
  * every moment. Only how many blocks magazines remember is looked up in the heap itself. That memory was short is told
- * by the block: it is of another size than it should be.
+ * by the block: it is of another size than it should be, or a run where a slab should have served.
  *
  * SPDX-License-Identifier: MIT */
 #include "contender.h"
@@ -13,7 +13,7 @@ typedef void free_function(struct knoll_heap *, void *);
 static struct knoll_heap heap;
 static struct knoll_stats seen;
 static size_t seen_hints;
-static bool seen_short;
+static bool seen_short, seen_small;
 
 static void empty(void)
 {
@@ -65,6 +65,7 @@ uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry 
         return call_free(count, frees[really], *block);
     uint32_t counted = entry == ENTRY_ALIGNED_ALLOC ? call_aligned_alloc(count, aligned_allocs[really], size, block)
                                                     : call_malloc(count, mallocs[really], size, block);
+    seen_small = size <= KNOLL_SLAB_MAXIMUM;
     seen_short = really && *block != NULL && knoll_usable_size(&heap, *block) != knoll_good_size(&heap, 1, size);
     return counted;
 }
@@ -99,10 +100,10 @@ enum path contender_path(void)
     seen_hints = hints;
     if (shrank && !freed)
         return PATH_RECLAIM;
-    return failed           ? PATH_FAILED
-           : seen_short     ? PATH_SHORT
-           : large          ? PATH_LARGE
-           : grew || shrank ? PATH_RESIZE
-           : hinted         ? PATH_MAGAZINE
-                            : PATH_SLAB;
+    return failed                                          ? PATH_FAILED
+           : seen_short || (large && seen_small && !freed) ? PATH_SHORT
+           : large                                         ? PATH_LARGE
+           : grew || shrank                                ? PATH_RESIZE
+           : hinted                                        ? PATH_MAGAZINE
+                                                           : PATH_SLAB;
 }
