@@ -48,8 +48,7 @@ void make_heap(size_t size, unsigned count, knoll_cpu_lock lock, knoll_cpu_lock 
 
 void report(unsigned processors, const char *load, const char *measure, double value)
 {
-    const char *more = KNOLL_CPU_BYTES > 65536 ? "-keeps-more" : "";
-    printf("%u,knoll-%s%s,%s,%s,%.6g\n", processors, knoll_profile(), more, load, measure, value);
+    printf("%u,knoll-%s,%s,%s,%.6g\n", processors, knoll_profile(), load, measure, value);
     fflush(stdout);
 }
 

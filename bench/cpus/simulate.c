@@ -20,8 +20,9 @@
 
 #define LINE_CYCLES 100u /* from one processor's cache to another's, on one chip; about 50 ns at 2 GHz */
 #define HEAP_LINES  4u   /* the class or list, the counts, the run's cells, its neighbour's */
-#define RING        64u  /* blocks on the way from a producer to its consumer */
-#define TRACES      4u   /* different ones; more processors play the same */
+#define LINE_BYTES  64u
+#define RING        64u /* blocks on the way from a producer to its consumer */
+#define TRACES      4u  /* different ones; more processors play the same */
 
 /* A simulated processor. */
 struct player {
@@ -37,13 +38,13 @@ struct load {
     unsigned kind; /* of trace */
     size_t warm_up, events;
     bool is_pairs; /* odd players produce, even ones consume */
-    bool is_apart; /* as if each entry had a cache line of its own */
 };
 
 static const struct load loads[] = {
-    {"own small", 0, 6000, 4000, false, false},           {"own small (entries apart)", 0, 6000, 4000, false, true},
-    {"own mixed", 1, 2000, 2000, false, false},           {"pairs", 0, 1000, 3000, true, false},
-    {"pairs (entries apart)", 0, 1000, 3000, true, true}, {"runs", 2, 200, 600, false, false},
+    {"own small", 0, 6000, 4000, false},
+    {"own mixed", 1, 2000, 2000, false},
+    {"pairs", 0, 1000, 3000, true},
+    {"runs", 2, 200, 600, false},
 };
 
 static const volatile uint64_t *count;
@@ -59,7 +60,6 @@ static unsigned lock_had;
 
 /* Who wrote a cache line last: of entries by slab, of queues by number. And how many entries wait in these. */
 static uint16_t *line_writer;
-static unsigned entries_in_line; /* of 64 bytes */
 static unsigned queue_writer[KNOLL_CPUS + 1];
 static unsigned queue_waits[KNOLL_CPUS + 1];
 
@@ -92,7 +92,7 @@ static void unlock(void *context)
 
 static void touch_entry(const struct knoll_cpu_entry *entry)
 {
-    size_t line = (size_t)(entry - cpus.region[0].entries) / entries_in_line;
+    size_t line = (size_t)(entry - cpus.region[0].entries) * sizeof *entry / LINE_BYTES;
     if (line_writer[line] != caller && line_writer[line] != 0)
         extra += LINE_CYCLES;
     line_writer[line] = (uint16_t)caller;
@@ -234,9 +234,9 @@ static void run(const struct load *load, unsigned processors)
 {
     size_t size = ((size_t)processors + 4) << (load->kind == 0 ? 21 : 24);
     players = processors;
-    entries_in_line = load->is_apart ? 1 : 64 / sizeof(struct knoll_cpu_entry);
     make_heap(size, players, lock, unlock, NULL);
-    line_writer = calloc((cpus.region[0].size >> GROUP_BYTES_SHIFT) + 1, sizeof *line_writer);
+    size_t entries = cpus.region[0].size >> GROUP_BYTES_SHIFT;
+    line_writer = calloc(entries * sizeof(struct knoll_cpu_entry) / LINE_BYTES + 1, sizeof *line_writer);
     memset(player, 0, sizeof player);
     memset(queue_writer, 0, sizeof queue_writer);
     memset(queue_waits, 0, sizeof queue_waits);
