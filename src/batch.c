@@ -29,9 +29,12 @@ size_t PLAIN(malloc_batch)(struct knoll_heap *heap, size_t size, size_t count, v
     size_t taken = 0;
     if (size <= KNOLL_SLAB_MAXIMUM && !must_fail(heap)) {
         size_t size_class = class_for_size(size);
-        size_t more = 1;
-        for (; more != 0 && taken < count; taken += more) /* at most count rounds */
-            more = take_some(heap, size_class, count - taken, blocks + taken);
+        while (taken < count) { /* at most count rounds */
+            size_t more = take_some(heap, size_class, count - taken, blocks + taken);
+            if (more == 0)
+                break;
+            taken += more;
+        }
         heap->allocations += taken;
         account_used(heap, taken * class_size(size_class));
         for (size_t i = 0; i < taken; i++)

@@ -79,23 +79,22 @@ static inline uint32_t length_before(uint32_t last)
     return short_length(last) != 0 ? short_length(last) : last & NUMBER_MASK;
 }
 
-/* Writes what the edges of a free run say, its links to nowhere. */
+/* Writes what the edges of a free run say, which links back to none. Its second cell is of no kind, unless it is the
+ * last; what it links to is whoever's who puts it into a list. */
 /*@ requires 1 <= length <= NUMBER_MASK && \valid(run + (0 .. length - 1));
-    assigns run[0 .. (length < 3 ? length - 1 : 2)], run[length - 1];
+    requires length >= 3 ==> is_none(run[1]);
+    assigns run[0], run[length < 4 ? length - 1 : 2], run[length - 1];
     ensures is_free(run, length);
-    ensures length >= 2 ==> number_in(run[CELL_PREV]) == 0 && number_in(run[CELL_FREE_NEXT]) == 0;
+    ensures length >= 2 ==> number_in(run[CELL_PREV]) == 0;
     ensures (length >= 3 ==> is_none(run[1])) && (length >= 4 ==> is_none(run[2])); */
 static inline void mark_free(uint32_t *run, uint32_t length)
 {
     uint32_t edge = cell_of(RUN_FREE, NOWHERE);
     if (length >= 4) {
-        run[CELL_FREE_NEXT] = 0;
         run[CELL_LENGTH] = length;
         run[length - 1] = edge | length;
     } else {
         edge |= length << SHORT_SHIFT;
-        if (length == 3)
-            run[CELL_FREE_NEXT] = 0;
         run[length - 1] = edge;
     }
     *run = edge;

@@ -87,7 +87,7 @@ static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, boo
 
 #endif
 
-/* Makes the run the first of this list; its cells say its kind and length already, and link to nowhere. */
+/* Makes the run the first of this list; its cells say its kind and length already, and link back to none. */
 static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number)
 {
     list_push(heap, &heap->list[list], entry, number, CELL_FREE_NEXT, 0);

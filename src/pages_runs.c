@@ -191,7 +191,8 @@ static __attribute__((noinline)) uint32_t take_aligned(struct knoll_heap *heap, 
 {
     unsigned list = list_of_shortest(heap, length);
     unsigned sufficing = list_sufficing(length + alignment - 1);
-    for (unsigned i = 0; i < ALIGNED_TRIALS && list < sufficing && list < heap->last_list; i++) {
+    sufficing = sufficing < heap->last_list ? sufficing : heap->last_list;
+    for (unsigned i = 0; i < ALIGNED_TRIALS && list < sufficing; i++) {
         list = lowest_filled(heap, list); /* at most ALIGNED_TRIALS rounds */
         if (list == NO_LIST)
             return take_rare(heap, length, alignment);

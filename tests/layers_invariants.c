@@ -204,6 +204,13 @@ static void lists_that_are_elsewhere(void **state)
     expect(0);
     heap.groups_filled |= 1u << KNOLL_LIST_GROUPS;
     expect(FREE_LISTS);
+    make(KIB(120)); /* whose lists are two whole groups */
+    assert_int_equal(list_count(&heap), 64);
+    void *block = knoll_malloc(&heap, 40 * UNIT);
+    assert_non_null(knoll_malloc(&heap, UNIT));
+    knoll_free(&heap, block);
+    assert_true(heap.filled[1] != 0);
+    expect(0);
 #endif
 }
 

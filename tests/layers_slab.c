@@ -377,6 +377,24 @@ static void free_blocks_alone(void **state)
     }
 }
 
+/* Of what is at hand as many are taken at once as are wanted and there are, lowest first. */
+static void blocks_taken_at_once(void **state)
+{
+    (void)state;
+    void *some[64];
+    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
+        make_wide();
+        unsigned char *first = take(i);
+        struct knoll_class_state *counts = &heap.size_class[i];
+        uint32_t left = usual(i)->capacity - 1u;
+        assert_int_equal(slab_take_some(counts, 1, some), 1);
+        assert_ptr_equal(some[0], first + class_size(i));
+        assert_int_equal(slab_take_some(counts, 64, some), left - 1);
+        assert_int_equal(slab_take_some(counts, 64, some), 0);
+        assert_true(counts->free_blocks == 0 && slab_free(counts->current, usual(i)) == 0);
+    }
+}
+
 /* The tables of a fresh region say of no address that it is in a slab. */
 static void no_slab(void **state)
 {
@@ -419,6 +437,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(blocks_handed_out_once),
     cmocka_unit_test(blocks_freed_in_order),
     cmocka_unit_test(free_blocks_alone),
+    cmocka_unit_test(blocks_taken_at_once),
     cmocka_unit_test(no_slab),
     cmocka_unit_test(a_slab_leaves_nothing_behind),
 };
