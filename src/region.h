@@ -87,11 +87,10 @@ enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END
 #define NOTES_SHIFT 25
 
 struct knoll_region {
-    uint32_t count;  /* units, those of the tables included; indices are less */
-    uint32_t first;  /* the first unit that is handed out */
-    uint32_t number; /* the region's */
-    uint32_t
-        resizes; /* in the first region: how often runs of the heap were resized where they lie, wraps (moment.h) */
+    uint32_t count;   /* units, those of the tables included; indices are less */
+    uint32_t first;   /* the first unit that is handed out */
+    uint32_t number;  /* the region's */
+    uint32_t resizes; /* of the heap's runs where they lie, counted in the first region, wraps: see moment.h */
 };
 
 /* What a cell says, for the contracts; classic's numbers are of two bits more. */
