@@ -29,9 +29,9 @@ const struct knoll_shape knoll_shapes[KNOLL_CLASS_COUNT] = {
     SHAPE(4, 1024, 10, 1, 1), SHAPE(5, 2048, 11, 1, 1), SHAPE(6, 4096, 12, 1, 1),
 #else
     SHAPE(0, 32, 5, 0x1u, 4),          SHAPE(1, 48, 4, 0xaaaaaaabu, 4),   SHAPE(2, 64, 6, 0x1u, 4),
-    SHAPE(3, 80, 4, 0xcccccccdu, 4),   SHAPE(4, 96, 5, 0xaaaaaaabu, 4),   SHAPE(5, 112, 4, 0xb6db6db7u, 4),
+    SHAPE(3, 80, 4, 0xcccccccdu, 8),   SHAPE(4, 96, 5, 0xaaaaaaabu, 4),   SHAPE(5, 112, 4, 0xb6db6db7u, 4),
     SHAPE(6, 128, 7, 0x1u, 4),         SHAPE(7, 144, 4, 0x38e38e39u, 4),  SHAPE(8, 160, 5, 0xcccccccdu, 8),
-    SHAPE(9, 176, 4, 0xba2e8ba3u, 4),  SHAPE(10, 192, 6, 0xaaaaaaabu, 8), SHAPE(11, 224, 5, 0xb6db6db7u, 4),
+    SHAPE(9, 176, 4, 0xba2e8ba3u, 8),  SHAPE(10, 192, 6, 0xaaaaaaabu, 8), SHAPE(11, 224, 5, 0xb6db6db7u, 4),
     SHAPE(12, 256, 8, 0x1u, 4),        SHAPE(13, 288, 5, 0x38e38e39u, 4), SHAPE(14, 336, 4, 0x3cf3cf3du, 4),
     SHAPE(15, 400, 4, 0xc28f5c29u, 4), SHAPE(16, 448, 6, 0xb6db6db7u, 8), SHAPE(17, 512, 9, 0x1u, 4),
     SHAPE(18, 576, 6, 0x38e38e39u, 8), SHAPE(19, 672, 5, 0x3cf3cf3du, 4), SHAPE(20, 816, 4, 0xfafafafbu, 8),
