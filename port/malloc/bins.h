@@ -30,9 +30,14 @@
 #define BIN_RUNS    (1 + KNOLL_CLASS_COUNT) /* plus the units of a run */
 #define BINS        (BIN_RUNS + BIN_UNITS + 1)
 
-/* The map, and how many places of 16 bytes it covers: both are 0 before there is one, and set once. */
-HIDDEN extern unsigned char *bins_map;
-HIDDEN extern size_t bins_places;
+/* The map of a region, and how many places of 16 bytes it covers: all 0 before there is one, and set once. */
+struct bin_map {
+    const struct knoll_region *region;
+    unsigned char *bytes;
+    size_t places;
+};
+
+HIDDEN extern struct bin_map bin_map;
 
 /* The bin that serves a request of up to BIN_LARGEST bytes. */
 static inline size_t bin_for_size(size_t size)
@@ -48,23 +53,23 @@ static inline size_t bin_bytes(size_t bin)
 }
 
 /* The place of 16 bytes at this address; what is no multiple of 16, or outside of the region, has one beyond all. */
-static inline size_t bins_place(const void *block)
+static inline size_t bins_place(const struct bin_map *map, const void *block)
 {
-    uintptr_t offset = region_offset(heaps_region, block);
+    uintptr_t offset = region_offset(map->region, block);
     return offset >> 4 | offset << (8 * sizeof offset - 4);
 }
 
 /* Twice the bin of the block that begins at this address, if the map says so; else 0, or a number that is odd. */
-static inline size_t bins_look_up(const void *block)
+static inline size_t bins_look_up(const struct bin_map *map, const void *block)
 {
-    size_t place = bins_place(block);
-    return LIKELY(place < bins_places) ? bins_map[place / 2] ^ (place & 1) : 0;
+    size_t place = bins_place(map, block);
+    return LIKELY(place < map->places) ? map->bytes[place / 2] ^ (place & 1) : 0;
 }
 
 /* ---- With the lock ---- */
 
-/* Makes the map for the first region. */
-void bins_begin(void);
+/* Makes the map for the first region, in which nearly all blocks are. */
+void bins_begin(const struct knoll_region *region);
 
 /* The bin of a block that the heap has handed out, by the heap's tables; 0 if it has none, or is no such block. */
 size_t bins_by_tables(const void *block);

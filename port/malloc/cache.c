@@ -110,7 +110,7 @@ static bool bin_grow(struct cache *cache, size_t bin)
     return room != limit;
 }
 
-/* A cache that no thread has. */
+/* A cache that no thread has. There is a heap. */
 static struct cache *fresh_cache(void)
 {
     struct cache *cache = mmap(NULL, first_place[BINS], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -121,6 +121,8 @@ static struct cache *fresh_cache(void)
             cache->level[2 * bin] = (struct level){bin_place(bin, 0), bin_place(bin, BIN_LEAST)};
     for (size_t i = 0; i < sizeof cache->twice_bin; i++)
         cache->twice_bin[i] = (uint8_t)(2 * bin_for_size(i * ALIGNMENT));
+    cache->map = bin_map;
+    cache->secret = cache_secret;
     cache->next = caches;
     caches = cache;
     return cache;
@@ -136,7 +138,7 @@ void cache_make(void)
     struct cache *cache = idle;
     if (cache != NULL)
         idle = cache->next_idle;
-    else
+    else if (heaps_begin())
         cache = fresh_cache();
     lock_leave();
     if (cache == NULL)

@@ -24,12 +24,18 @@ struct level {
     uint32_t most;
 };
 
-/* What `top` says is a block, or NULL where there is none: so it is read before it is known which. */
+/* What `top` says is a block, or NULL where there is none: so it is read before it is known which.
+ *
+ * What malloc and free read besides, the same for all caches, each has for itself. For what lies whole pages of 4 KiB
+ * from where has just been written, the processor takes for that at first, and has to begin again: as a variable
+ * elsewhere, which by chance lay so, it made the loops of bench/malloc take half as long again. */
 struct cache {
     union {
         struct level level[2 * BINS]; /* by what the map says: at twice the bin; in between nothing is cached */
         void *nothing;                /* NULL: where the tops of bins are that cache nothing */
     };
+    struct bin_map map;
+    uint64_t secret;
     struct cache *next; /* all caches */
     struct cache *next_idle;
     uint8_t twice_bin[KNOLL_SLAB_MAXIMUM / ALIGNMENT + 1]; /* for sizes that slabs serve, by ALIGNMENT, rounded up */
@@ -60,9 +66,9 @@ static inline bool cache_give(struct cache *cache, size_t twice_bin, void *block
 {
     uint32_t top = cache->level[twice_bin].top;
     uint64_t *words = block;
-    if (UNLIKELY(top >= cache->level[twice_bin].most || words[1] == cache_secret))
+    if (UNLIKELY(top >= cache->level[twice_bin].most || words[1] == cache->secret))
         return false;
-    words[1] = cache_secret;
+    words[1] = cache->secret;
     top += (uint32_t)sizeof(void *);
     __atomic_store_n(cache_at(cache, top), block, __ATOMIC_RELAXED);
     __atomic_store_n(&cache->level[twice_bin].top, top, __ATOMIC_RELAXED);

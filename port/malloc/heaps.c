@@ -31,9 +31,6 @@ static struct knoll_heap *const heap = shielded.heap;
 static size_t heaps;
 static size_t reserved;
 
-const struct knoll_region *heaps_region;
-size_t heaps_region_bytes;
-
 /* The heap that the block is in; the first one, whose fault it will be, if it is in none. */
 static struct knoll_heap *heap_of(const void *block)
 {
@@ -113,11 +110,8 @@ static bool add_span(void *span, size_t size)
             return false;
         set_secret(&heap[heaps]);
         knoll_set_fault_handler(&heap[heaps++], fault);
-        if (heaps == 1) { /* and never again: others read it without the lock */
-            heaps_region = heap[0].region[0];
-            heaps_region_bytes = (size_t)heaps_region->count << KNOLL_UNIT_SHIFT;
-            bins_begin();
-        }
+        if (heaps == 1) /* and never again: others read it without the lock */
+            bins_begin(heap[0].region[0]);
     }
     guard_tables(span);
     return true;
@@ -152,6 +146,11 @@ static bool grow(void)
     return true;
 }
 
+bool heaps_begin(void)
+{
+    return LIKELY(heaps != 0) || grow();
+}
+
 /* ---- Blocks ---- */
 
 static void *from_heaps(size_t alignment, size_t size)
@@ -178,7 +177,7 @@ static void hand_out(void *block, size_t alignment)
 
 void *heaps_allocate(size_t alignment, size_t size)
 {
-    if (UNLIKELY(heaps == 0) && !grow())
+    if (!heaps_begin())
         return NULL;
     if (UNLIKELY(size >= options.map_least || alignment >= options.map_least)) {
         void *block = mapping_make(alignment, size);
@@ -193,7 +192,7 @@ void *heaps_allocate(size_t alignment, size_t size)
 
 size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
 {
-    if (UNLIKELY(heaps == 0) && !grow())
+    if (!heaps_begin())
         return 0;
     for (;;) {
         for (size_t i = heaps; i-- > 0;) {
@@ -223,7 +222,7 @@ void heaps_free_batch(void *const *blocks, size_t count)
 
 void *heaps_allocate_zeroed(size_t size)
 {
-    if (UNLIKELY(heaps == 0) && !grow())
+    if (!heaps_begin())
         return NULL;
     if (UNLIKELY(size >= options.map_least))
         return heaps_allocate(1, size); /* which is: what is mapped, and at rung 3 what replaces that */
@@ -301,7 +300,7 @@ void *heaps_resize(void *block, size_t size)
     struct knoll_heap *in = heap_of(block);
     if (size >= options.map_least)
         return move(block, knoll_usable_size(in, block), size);
-    bool is_plain = bins_look_up(block) != 0 || bins_is_plain(block);
+    bool is_plain = bins_look_up(&bin_map, block) != 0 || bins_is_plain(block);
     void *resized = knoll_realloc(in, block, size);
     if (resized == NULL)
         return move(block, knoll_usable_size(in, block), size);

@@ -138,6 +138,9 @@ void lock_watch_forks(void);
 
 /* ---- heaps.c: all of these between lock_enter and lock_leave ---- */
 
+/* Makes the first heap, if there is none; false if there is no address space. */
+bool heaps_begin(void);
+
 void *heaps_allocate(size_t alignment, size_t size);
 size_t heaps_allocate_batch(size_t size, size_t count, void **blocks);
 void heaps_free_batch(void *const *blocks, size_t count);
@@ -165,10 +168,6 @@ struct heaps_totals {
 };
 
 void heaps_totals(struct heaps_totals *totals);
-
-/* The region that nearly all blocks are in, and its bytes: 0 before there is a heap. */
-HIDDEN extern const struct knoll_region *heaps_region;
-HIDDEN extern size_t heaps_region_bytes;
 
 /* ---- decay.c: between lock_enter and lock_leave too ---- */
 

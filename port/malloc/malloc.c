@@ -133,6 +133,12 @@ EXPORT void *calloc(size_t count, size_t size)
     return or_no_memory(block);
 }
 
+/* Twice the bin of a block, as far as this thread knows it. */
+static inline size_t twice_bin_of(const void *block)
+{
+    return bins_look_up(&lock_thread.cache->map, block);
+}
+
 /* The bin of a block that the program holds, by the heap's tables; ends the program if it waits in a cache: then it has
  * been freed. With the lock. */
 static size_t bin_of_held(const void *block)
@@ -162,10 +168,10 @@ EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
         free(block);
         return NULL;
     }
-    size_t twice_bin = bins_look_up(block);
+    size_t twice_bin = twice_bin_of(block);
     size_t bin = twice_bin / 2;
     if (size > BIN_LARGEST || twice_bin % 2 != 0 || bin == 0 || bin >= BIN_RUNS ||
-        ((const uint64_t *)block)[1] == cache_secret)
+        ((const uint64_t *)block)[1] == lock_thread.cache->secret)
         return realloc_in_heap(block, size);
     if (bin_for_size(size) == bin)
         return block;
@@ -269,7 +275,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
 
 EXPORT void free(void *block)
 {
-    if (UNLIKELY(!give_to_cache(block, bins_look_up(block))))
+    if (UNLIKELY(!give_to_cache(block, twice_bin_of(block))))
         free_slowly(block);
 }
 
@@ -289,7 +295,7 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
     if (block == NULL)
         return;
-    if (alignment > ALIGNMENT || size > BIN_LARGEST || bins_look_up(block) != 2 * bin_for_size(size))
+    if (alignment > ALIGNMENT || size > BIN_LARGEST || twice_bin_of(block) != 2 * bin_for_size(size))
         free_sized_slowly(block, alignment, size);
     else if (UNLIKELY(!give_to_cache(block, 2 * bin_for_size(size))))
         free_slowly(block);
