@@ -19,8 +19,8 @@ static size_t take_some(struct knoll_heap *heap, size_t size_class, size_t count
         blocks[0] = knoll_slab_take(heap, size_class);
         return blocks[0] != NULL;
     }
-    if (state->at_hand == 0 && !knoll_slab_refill(heap, size_class))
-        return 0;
+    if (state->at_hand == 0 && !knoll_slab_reuse(heap, size_class))
+        return knoll_slab_take_new(heap, size_class, count, blocks);
     return slab_take_some(state, count, blocks);
 }
 
@@ -60,7 +60,7 @@ static size_t in_same_slab(const struct slab_place *place, void *const *blocks, 
         uint32_t index = shape_block_at(shape, (uint32_t)within);
         if (!bit_is_set(held, index))
             break;
-        held &= ~bit(index);
+        held &= ~bit(index & 63);
     }
     *word = held;
     return same;
@@ -68,12 +68,14 @@ static size_t in_same_slab(const struct slab_place *place, void *const *blocks, 
 
 void PLAIN(free_batch)(struct knoll_heap *heap, void *const *blocks, size_t count)
 {
+    struct slab_giving giving = {{NULL, NULL, 0, 0}, 0, 0};
     struct slab_place place;
     uint64_t word;
     for (size_t i = 0, same; i < count; i += same) {
         const struct knoll_region *region = heap->region[0];
         same = 1;
         if (!region_holds(region, blocks[i]) || !slab_find(region, blocks[i], &place) || !slab_may_give(&place)) {
+            knoll_slab_give_end(heap, &giving);
             PLAIN(free)(heap, blocks[i]);
             continue;
         }
@@ -81,6 +83,7 @@ void PLAIN(free_batch)(struct knoll_heap *heap, void *const *blocks, size_t coun
         heap->headroom += same * place.shape->size;
         for (size_t j = i; j < i + same; j++)
             annotate_given(blocks[j], place.shape->size);
-        slab_give_some(heap, place, word, (uint32_t)same);
+        knoll_slab_give_many(heap, &giving, &place, word, (uint32_t)same);
     }
+    knoll_slab_give_end(heap, &giving);
 }

@@ -36,6 +36,9 @@ uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_
  * that the longer run may start there. False where it cannot be. */
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted);
 
+/* By how many units it could be made longer where it lies; 0 in classic, where that is not told. */
+uint32_t knoll_pages_free_behind(const struct knoll_heap *heap, uint32_t number, uint32_t length);
+
 /* The longest run that knoll_pages_take would find now for an alignment of 1, or 0. */
 uint32_t knoll_pages_longest(const struct knoll_heap *heap);
 

@@ -167,6 +167,12 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     return true;
 }
 
+uint32_t knoll_pages_free_behind(const struct knoll_heap *heap, uint32_t number, uint32_t length)
+{
+    (void)heap, (void)number, (void)length;
+    return 0;
+}
+
 uint32_t knoll_pages_longest(const struct knoll_heap *heap)
 {
     return heap->lists_filled == 0 ? 0 : 1u << bits_highest32(heap->lists_filled);

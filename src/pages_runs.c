@@ -272,6 +272,11 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     return true;
 }
 
+uint32_t knoll_pages_free_behind(const struct knoll_heap *heap, uint32_t number, uint32_t length)
+{
+    return starting_length(region_of_number(heap, number), (number & INDEX_MASK) + length);
+}
+
 static uint32_t longest_of(const struct knoll_heap *heap, unsigned list)
 {
     uint32_t longest = 0;

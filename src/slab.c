@@ -56,9 +56,8 @@ static void count_slab(struct knoll_class_state *state, const struct knoll_shape
     state->free_blocks += slabs * shape->capacity;
 }
 
-/* Gives back a slab of which no block is held; the free run that it is in then. */
-static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
-                                                    const struct knoll_shape *shape)
+/* Takes a slab of which no block is held out of its class: its units are of no kind then. */
+static inline void unmake(struct knoll_heap *heap, uint32_t number, uint32_t *slab, const struct knoll_shape *shape)
 {
     struct knoll_class_state *state = class_state(heap, shape->size_class);
     if (state->current == slab) {
@@ -72,6 +71,13 @@ static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uin
     set_shape(region_of_number(heap, number), number & INDEX_MASK, shape_length(shape), 0);
     if (state->hints > 0)
         state->hints = (int8_t)-state->hints;
+}
+
+/* Gives back a slab of which no block is held; the free run that it is in then. */
+static __attribute__((noinline)) uint32_t give_slab(struct knoll_heap *heap, uint32_t number, uint32_t *slab,
+                                                    const struct knoll_shape *shape)
+{
+    unmake(heap, number, slab, shape);
     uint32_t run = knoll_pages_give(heap, number, shape_length(shape));
     *slab |= RUN_WAS_BLOCK;
     return run;
@@ -110,23 +116,35 @@ static inline void set_current(struct knoll_class_state *state, uint32_t *slab, 
     state->at_hand = state->blocks & ~slab_held(slab);
 }
 
-/* Makes a slab, the current one; false if memory does not suffice. */
-static inline bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
+/* Takes the run that a slab of this shape needs; NOWHERE if memory does not suffice. */
+static inline uint32_t take_units(struct knoll_heap *heap, const struct knoll_shape *shape)
 {
-    uint32_t length = shape_length(&knoll_shapes[size_class]);
+    uint32_t length = shape_length(shape);
     uint32_t number = knoll_pages_take(heap, length, length);
-    if (number == NOWHERE)
-        number = knoll_slab_take_back(heap, length, length);
-    if (number == NOWHERE)
-        return false;
+    return number != NOWHERE ? number : knoll_slab_take_back(heap, length, length);
+}
+
+/* Makes this run a slab, the current one. */
+static inline void make(struct knoll_heap *heap, struct knoll_class_state *state, uint32_t number, size_t size_class)
+{
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t *slab = region_entry(region, index);
-    set_shape(region, index, length, SHAPE_SLAB + size_class);
+    set_shape(region, index, shape_length(shape), SHAPE_SLAB + size_class);
     slab[CELL_NOTES] = 0; /* in compact the same cell as CELL_SLAB_NEXT */
     slab_set_held(slab, 0);
-    count_slab(state, &knoll_shapes[size_class], 1);
+    count_slab(state, shape, 1);
     set_current(state, slab, region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT), true);
+}
+
+/* Makes a slab, the current one; false if memory does not suffice. */
+static inline bool grow(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
+{
+    uint32_t number = take_units(heap, &knoll_shapes[size_class]);
+    if (number == NOWHERE)
+        return false;
+    make(heap, state, number, size_class);
     return true;
 }
 
@@ -152,10 +170,96 @@ static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state 
     return true;
 }
 
-bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
+bool knoll_slab_reuse(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
-    return use_current(state) || use_listed(heap, state) || grow(heap, state, size_class);
+    return use_current(state) || use_listed(heap, state);
+}
+
+bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
+{
+    return knoll_slab_reuse(heap, size_class) || grow(heap, class_state(heap, size_class), size_class);
+}
+
+/* ---- Many blocks at once ----
+ *
+ * The page layer is asked for the units of all new slabs together, and is given those of slabs that come free together
+ * likewise, where they lie side by side: as they mostly do, because they were made so. What is served is what single
+ * calls would serve: a run is chosen for one slab, and those after it follow in it as long as it lasts. */
+
+size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
+{
+    struct knoll_class_state *state = class_state(heap, size_class);
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    uint32_t length = shape_length(shape);
+    uint32_t number = take_units(heap, shape);
+    if (number == NOWHERE)
+        return 0;
+    size_t slabs = (count + shape->capacity - 1) / shape->capacity;
+    size_t room = 1 + knoll_pages_free_behind(heap, number, length) / length;
+    slabs = slabs < room ? slabs : room;
+    slabs = slabs < SLABS_AT_ONCE ? slabs : SLABS_AT_ONCE;
+    if (!knoll_pages_resize(heap, number, length, (uint32_t)slabs * length))
+        slabs = 1;
+    size_t taken = 0;
+    for (size_t i = 0; i < slabs; i++, number += length) { /* at most SLABS_AT_ONCE rounds */
+        make(heap, state, number, size_class);
+        taken += slab_take_some(state, count - taken, blocks + taken);
+    }
+    return taken;
+}
+
+/* Gives the run that slabs were to the page layer. */
+static void give_units(struct knoll_heap *heap, struct slab_giving *giving)
+{
+    if (giving->length == 0)
+        return;
+    (void)knoll_pages_give(heap, giving->number, giving->length);
+    *entry_of(heap, giving->number) |= RUN_WAS_BLOCK;
+    giving->length = 0;
+}
+
+/* Gives the slab that came free last back: with those before, if it lies beside them. */
+static void give_emptied(struct knoll_heap *heap, struct slab_giving *giving)
+{
+    const struct slab_place *place = &giving->emptied;
+    uint32_t length = shape_length(place->shape);
+    unmake(heap, place->number, place->slab, place->shape);
+    *place->slab |= RUN_WAS_BLOCK;
+    if (heap->spare_slab == place->number)
+        heap->spare_slab = NOWHERE;
+    bool is_behind = place->number == giving->number + giving->length;
+    if (KNOLL_PROFILE == KNOLL_CLASSIC || (!is_behind && place->number + length != giving->number))
+        give_units(heap, giving);
+    if (giving->length == 0 || !is_behind)
+        giving->number = place->number;
+    giving->length += length;
+}
+
+void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
+                          uint64_t word, uint32_t count)
+{
+    slab_set_held(place->slab, word);
+    heap->size_class[place->shape->size_class].free_blocks += count;
+    if (word != 0) {
+        if (!slab_is_known(place->slab))
+            knoll_slab_list(heap, place->slab, place->number);
+        return;
+    }
+    if (giving->emptied.slab != NULL)
+        give_emptied(heap, giving);
+    giving->emptied = *place;
+}
+
+void knoll_slab_give_end(struct knoll_heap *heap, struct slab_giving *giving)
+{
+    uint32_t *slab = giving->emptied.slab;
+    give_units(heap, giving);
+    giving->emptied.slab = NULL;
+    if (slab != NULL && slab_is_known(slab))
+        knoll_slab_keep(heap, giving->emptied.number);
+    else if (slab != NULL)
+        knoll_slab_list(heap, slab, giving->emptied.number);
 }
 
 #if KNOLL_MAGAZINE > 0
@@ -199,7 +303,7 @@ void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
     void *block = take_ready(state, size_class);
-    return block == NULL && (use_current(state) || use_listed(heap, state)) ? slab_take_at_hand(state) : block;
+    return block == NULL && knoll_slab_reuse(heap, size_class) ? slab_take_at_hand(state) : block;
 }
 
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)

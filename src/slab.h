@@ -122,6 +122,9 @@ void knoll_slab_begin(struct knoll_heap *heap);
  * suffice. */
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
 
+/* Makes blocks of a class be at hand as that does, but not by making a slab: false if there are none. */
+bool knoll_slab_reuse(struct knoll_heap *heap, size_t size_class);
+
 /* What seldom remains to be done after blocks were given back: to list their slab, which has not been, and to keep it
  * in hand if no block of it is held any more; or that alone. */
 void knoll_slab_list(struct knoll_heap *heap, uint32_t *slab, uint32_t number);
@@ -195,6 +198,22 @@ static inline void slab_give_some(struct knoll_heap *heap, struct slab_place pla
     else if (word == 0)
         knoll_slab_keep(heap, place.number);
 }
+
+/* Takes up to `count` blocks, at least 1, of new slabs, of which as many are made as they need and as lie side by side
+ * where one is made. No block is at hand or hinted at. Returns how many; 0 if memory does not suffice. */
+size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks);
+#define SLABS_AT_ONCE 16u
+
+/* Blocks that are given back one slab after another: slabs that come free meanwhile go to the page layer together if
+ * they lie side by side. The one that does last is kept in hand at the end. Until then nothing else may be done. */
+struct slab_giving {
+    struct slab_place emptied; /* the slab that came free last; `slab` is NULL before the first */
+    uint32_t number, length;   /* the run of those before it, which are none any more */
+};
+
+void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
+                          uint64_t word, uint32_t count);
+void knoll_slab_give_end(struct knoll_heap *heap, struct slab_giving *giving);
 
 /* Before a request for a run is refused: gives back the slab kept in hand, and takes the run from what has become free
  * by that. NOWHERE if there is no such slab, or it does not make room enough. */

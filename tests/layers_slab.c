@@ -1,5 +1,4 @@
-/* Slabs: growth into what there is, the slab kept in hand, what remains when all is freed, and the way from an address
- * to a block.
+/* Slabs: growth into what there is, the slab kept in hand, what remains when all is freed, and many at once.
  *
  * A heap is narrowed until a given number of units is free in one run, in compact at each place that matters, so that a
  * slab of each class meets every length from none to more than the usual one; how long it must be is found by a search.
@@ -253,177 +252,135 @@ static void everything_freed_is_one_run_again(void **state)
     assert_int_equal(knoll_check(&heap), 0);
 }
 
-/* Every address of the region: it is in the slab just if the slab's units hold it, and a block starts there just if the
- * table says so. */
-static void every_address(void **state)
+/* A place for so many blocks of one slab after another. */
+static void *many[64 * (SLABS_AT_ONCE + 2)];
+
+/* Takes up to so many blocks of new slabs; how many. */
+static size_t take_new(unsigned i, size_t count)
+{
+    size_t taken = knoll_slab_take_new(&heap, i, count, many);
+    heap.peak += taken * class_size(i);
+    assert_int_equal(knoll_check(&heap), 0);
+    return taken;
+}
+
+static uint32_t slabs_for(unsigned i, size_t count)
+{
+    return (uint32_t)((count + usual(i)->capacity - 1) / usual(i)->capacity);
+}
+
+/* As many as the blocks need, side by side as far as that is known to be possible; the last of them is the current one.
+ */
+static void slabs_are_made_together(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        const struct knoll_shape *shape = usual(i);
-        unsigned char *ground = arena_at(MIB(1), KIB(4));
-        make_heap(&heap, ground, KIB(600));
-        struct knoll_region *region = heap.region[0];
-        const unsigned char *first = take(i);
-        struct slab_place held = find(first);
-        const unsigned char *end = first + shape_length(shape) * UNIT;
-        uint32_t number = find(first).number;
-        size_t into = 0;
-        uint32_t index = 0;
-        for (unsigned char *address = ground; address < ground + KIB(600); address++) {
-            struct slab_place place = held;
-            bool inside = address >= first && address < end;
-            bool found = slab_find(region, address, &place);
-            bool starts = inside && into == 0 && index < shape->capacity;
-            if (found != inside ||
-                (found && (place.shape != shape || place.number != number ||
-                           (starts ? place.index != index_of(i, index) : shape_has(shape, place.index)))))
-                assert_ptr_equal(address, NULL);
-            struct knoll_class_state *of_class = NULL;
-            bool is_held = slab_find_block(&heap, address, &place, &of_class);
-            assert_true(KNOLL_HARDEN == 0 ? is_held >= (address == first) : is_held == (address == first));
-            if (address == first)
-                assert_true(place.slab == held.slab && place.number == number && place.shape == shape &&
-                            of_class == &heap.size_class[i]);
-            if (inside && ++into == shape->size) {
-                into = 0;
-                index++;
+        const struct knoll_class_state *counts = &heap.size_class[i];
+        size_t capacity = usual(i)->capacity;
+        for (size_t count = 1; count <= (SLABS_AT_ONCE + 1) * capacity; count += 1 + count / 2) {
+            make_wide();
+            size_t slabs = CLASSIC ? 1 : slabs_for(i, count) < SLABS_AT_ONCE ? slabs_for(i, count) : SLABS_AT_ONCE;
+            size_t expected = count < slabs * capacity ? count : slabs * capacity;
+            assert_int_equal(take_new(i, count), expected);
+            for (size_t n = 0; n < expected; n++) {
+                size_t within = n / capacity * shape_length(usual(i)) * UNIT + n % capacity * class_size(i);
+                assert_ptr_equal(many[n], (unsigned char *)many[0] + within);
+                assert_int_equal(find(many[n]).index, index_of(i, n % capacity));
+            }
+            assert_int_equal(counts->slabs, slabs);
+            assert_int_equal(counts->free_blocks, slabs * capacity - expected);
+            assert_ptr_equal(counts->current, find(many[expected - 1]).slab);
+            assert_true(counts->is_new && counts->partial == NOWHERE);
+        }
+    }
+}
+
+/* Where there is no room for so many there are fewer, and what is left over stays free. */
+static void fewer_slabs_where_fewer_fit(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        uint32_t length = shape_length(usual(i));
+        for (uint32_t units = RUN_SHORTEST; units <= (CLASSIC ? 4 : 4 * length + 3); units += CLASSIC ? units : 1) {
+            (void)narrow(units, 0);
+            size_t slabs = CLASSIC ? 1 : units / length < 3 ? units / length : 3;
+            assert_int_equal(take_new(i, 3u * usual(i)->capacity), slabs * usual(i)->capacity);
+            assert_int_equal(heap.size_class[i].slabs, slabs);
+            uint32_t left = units - (uint32_t)slabs * length;
+            left = CLASSIC ? units / 2 : left < RUN_SHORTEST ? 0 : left;
+            assert_int_equal(knoll_pages_longest(&heap), left);
+        }
+    }
+}
+
+/* Gives back all blocks of the slabs that lie so, the first in this order first. */
+static void give_slabs(unsigned i, const uint8_t *order, size_t count)
+{
+    struct slab_giving giving = {{NULL, NULL, 0, 0}, 0, 0};
+    for (size_t n = 0; n < count; n++) {
+        struct slab_place place = find(many[order[n] * (size_t)usual(i)->capacity]);
+        knoll_slab_give_many(&heap, &giving, &place, 0, usual(i)->capacity);
+    }
+    heap.peak -= count * usual(i)->capacity * class_size(i);
+    knoll_slab_give_end(&heap, &giving);
+    assert_int_equal(knoll_check(&heap), 0);
+}
+
+/* In whatever order they come free, in the end there is one run. Of slabs that become one run at once it is known of
+ * each that there was a block. */
+static void slabs_are_given_back_together(void **state)
+{
+    static const uint8_t orders[][6] = {{0, 1, 2, 3, 4, 5}, {5, 4, 3, 2, 1, 0}, {2, 3, 1, 4, 0, 5}, {3, 4, 5, 2, 1, 0},
+                                        {0, 2, 4, 1, 3, 5}, {5, 3, 1, 0, 2, 4}, {0, 5, 1, 4, 2, 3}};
+    const size_t at_once = CLASSIC ? 0 : 4; /* of those, the first ones */
+    (void)state;
+    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+        size_t capacity = usual(i)->capacity;
+        for (size_t n = 0; n < sizeof orders / sizeof orders[0]; n++) {
+            for (size_t first = 0; first <= 6; first++) { /* of which so many come free in a call before */
+                uint32_t free_runs[KNOLL_RUN_ORDERS];
+                make_wide();
+                memcpy(free_runs, heap.free_runs, sizeof free_runs);
+                for (size_t taken = 0; taken < 6 * capacity;)
+                    taken += knoll_slab_take_new(&heap, i, 6 * capacity - taken, many + taken);
+                heap.peak += 6 * capacity * class_size(i);
+                give_slabs(i, orders[n], first);
+                give_slabs(i, orders[n] + first, 6 - first);
+                assert_int_equal(heap.size_class[i].slabs, 1);
+                assert_ptr_equal(unit_address(&heap, heap.spare_slab), many[orders[n][5] * capacity]);
+                for (size_t slab = 0; slab < 6 && first == 0 && n < at_once; slab++)
+                    assert_int_equal(knoll_address_fault(&heap, many[slab * capacity]), KNOLL_FAULT_DOUBLE_FREE);
+                give_back_the_slab_in_hand();
+                assert_memory_equal(heap.free_runs, free_runs, sizeof free_runs);
+                assert_int_equal(knoll_check(&heap), 0);
             }
         }
-        assert_int_equal(index, shape_length(shape) * UNIT / shape->size);
     }
 }
 
-/* In a new current slab, a block that is at hand was never handed out, and one that is free otherwise was freed. */
-static void blocks_handed_out_once(void **state)
+/* A slab in hand of which blocks were taken again comes free in a batch: as one among others, or as the last. */
+static void the_slab_in_hand_is_given_back_with_others(void **state)
 {
-    (void)state;
-    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
-        size_t size = class_size(i);
-        make_wide();
-        blocks[0] = take(i);
-        blocks[1] = take(i);
-        unsigned char *held = blocks[0], *freed = blocks[1];
-        give(freed);
-        for (unsigned again = 0; again < 2; again++) {
-            assert_true(heap.size_class[i].is_new);
-            assert_int_equal(knoll_address_fault(&heap, freed), KNOLL_FAULT_DOUBLE_FREE);
-            assert_int_equal(knoll_address_fault(&heap, freed + 1), KNOLL_FAULT_NOT_HANDED_OUT);
-            assert_int_equal(knoll_address_fault(&heap, held + 1), KNOLL_FAULT_INTERIOR);
-            assert_int_equal(knoll_address_fault(&heap, blocks[1] + size), KNOLL_FAULT_NOT_HANDED_OUT);
-            if (again == 0) {
-                give(held);
-                assert_int_equal(knoll_address_fault(&heap, held), KNOLL_FAULT_DOUBLE_FREE);
-                if (KNOLL_MAGAZINE == 0)
-                    break;      /* those at hand come first */
-                held = take(i); /* one of both */
-                freed = held == blocks[0] ? blocks[1] : blocks[0];
-                assert_true(held == blocks[0] || held == blocks[1]);
-            }
-        }
-    }
-}
-
-/* Two slabs' blocks, freed one after the other: none is found again, be it remembered or not, and each start tells that
- * it was freed. */
-static void blocks_freed_in_order(void **state)
-{
-    struct block found;
+    static const uint8_t orders[][3] = {{0, 1, 2}, {1, 0, 2}, {2, 1, 0}};
     (void)state;
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        unsigned char *held[128];
-        unsigned count = 2u * usual(i)->capacity;
-        make_wide();
-        for (unsigned n = 0; n < count; n++)
-            held[n] = take(i);
-        /* No block was ever at the end of the first slab, though all of its blocks were handed out. */
-        for (size_t at = usual(i)->capacity * class_size(i); at < shape_length(usual(i)) * UNIT; at++)
-            assert_int_equal(knoll_address_fault(&heap, held[0] + at), KNOLL_FAULT_NOT_HANDED_OUT);
-        for (unsigned n = 0; n < count; n++) {
-            assert_true(knoll_block_find(&heap, held[n], &found));
-            assert_ptr_equal(found.place.shape, usual(i));
-            give(held[n]);
-            assert_false(knoll_block_find(&heap, held[n], &found));
-            assert_int_equal(knoll_address_fault(&heap, held[n]), KNOLL_FAULT_DOUBLE_FREE);
-            assert_int_equal(knoll_address_fault(&heap, held[n] + 1), KNOLL_FAULT_NOT_HANDED_OUT);
+        for (size_t n = 0; n < 3; n++) {
+            size_t capacity = usual(i)->capacity;
+            make_wide();
+            for (size_t block = 0; block < 3 * capacity; block++)
+                many[block] = take(i);
+            for (size_t block = 0; block < capacity; block++)
+                give(many[block]);
+            uint32_t number = find(many[0]).number;
+            assert_int_equal(heap.spare_slab, number);
+            for (size_t block = 0; block < capacity; block++)
+                many[block] = take(i);
+            assert_int_equal(find(many[0]).number, number);
+            assert_int_equal(heap.spare_slab, number);
+            give_slabs(i, orders[n], 3);
+            assert_int_equal(heap.size_class[i].slabs, 1);
+            assert_int_equal(heap.spare_slab, find(many[orders[n][2] * capacity]).number);
         }
-        assert_int_equal(knoll_check(&heap), 0);
-    }
-}
-
-/* What is free can be taken without growing: two slabs' blocks, and no other. */
-static void free_blocks_alone(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
-        make_wide();
-        assert_null(knoll_slab_take_free(&heap, i));
-        unsigned char *held[128];
-        unsigned count = 2u * usual(i)->capacity;
-        for (unsigned n = 0; n < count; n++)
-            held[n] = take(i);
-        assert_null(knoll_slab_take_free(&heap, i));
-        unsigned freed = usual(i)->capacity; /* of one slab all, so that it is kept in hand */
-        freed += freed > 1;                  /* and of the other one */
-        for (unsigned n = 0; n < freed; n++)
-            give(held[n]);
-        for (unsigned n = 0; n < freed; n++) {
-            unsigned char *block = knoll_slab_take_free(&heap, i);
-            assert_non_null(block);
-            heap.peak += class_size(i);
-        }
-        assert_null(knoll_slab_take_free(&heap, i));
-        assert_int_equal(heap.size_class[i].slabs, 2);
-        assert_int_equal(knoll_check(&heap), 0);
-    }
-}
-
-/* Of what is at hand as many are taken at once as are wanted and there are, lowest first. */
-static void blocks_taken_at_once(void **state)
-{
-    (void)state;
-    void *some[64];
-    for (unsigned i = 0; i < CLASSES_OF_SEVERAL; i++) {
-        make_wide();
-        unsigned char *first = take(i);
-        struct knoll_class_state *counts = &heap.size_class[i];
-        uint32_t left = usual(i)->capacity - 1u;
-        assert_int_equal(slab_take_some(counts, 1, some), 1);
-        assert_ptr_equal(some[0], first + class_size(i));
-        assert_int_equal(slab_take_some(counts, 64, some), left - 1);
-        assert_int_equal(slab_take_some(counts, 64, some), 0);
-        assert_true(counts->free_blocks == 0 && slab_free(counts->current, usual(i)) == 0);
-    }
-}
-
-/* The tables of a fresh region say of no address that it is in a slab. */
-static void no_slab(void **state)
-{
-    (void)state;
-    make_wide();
-    struct slab_place place;
-    for (size_t at = 0; at < WIDE; at += 16)
-        assert_false(slab_find(heap.region[0], unit_address(&heap, 0) + at, &place));
-}
-
-/* A slab that is given back leaves nothing in the cells of its units, whatever alignment was noted there: of what was
- * in them only its first unit is known to have been a block. */
-static void a_slab_leaves_nothing_behind(void **state)
-{
-    (void)state;
-    for (size_t alignment = 16; alignment <= KNOLL_SLAB_MAXIMUM; alignment *= 2) {
-        make_wide();
-        unsigned char *block = knoll_aligned_alloc(&heap, alignment, alignment);
-        struct slab_place place = {NULL, &knoll_shapes[0], 0, 0};
-        assert_true(slab_find(heap.region[0], block, &place));
-        uint32_t units = shape_length(place.shape);
-        unsigned char *slab = unit_address(&heap, place.number);
-        knoll_free(&heap, block);
-        give_back_the_slab_in_hand();
-        assert_false(slab_find(heap.region[0], block, &place));
-        for (uint32_t unit = 0; unit < units; unit++)
-            assert_int_equal(knoll_address_fault(&heap, slab + unit * UNIT),
-                             unit == 0 ? KNOLL_FAULT_DOUBLE_FREE : KNOLL_FAULT_NOT_HANDED_OUT);
-        assert_int_equal(knoll_check(&heap), 0);
     }
 }
 
@@ -433,13 +390,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_slab_kept_in_hand),
     cmocka_unit_test(the_slab_in_hand_serves_others),
     cmocka_unit_test(everything_freed_is_one_run_again),
-    cmocka_unit_test(every_address),
-    cmocka_unit_test(blocks_handed_out_once),
-    cmocka_unit_test(blocks_freed_in_order),
-    cmocka_unit_test(free_blocks_alone),
-    cmocka_unit_test(blocks_taken_at_once),
-    cmocka_unit_test(no_slab),
-    cmocka_unit_test(a_slab_leaves_nothing_behind),
+    cmocka_unit_test(slabs_are_made_together),
+    cmocka_unit_test(fewer_slabs_where_fewer_fit),
+    cmocka_unit_test(slabs_are_given_back_together),
+    cmocka_unit_test(the_slab_in_hand_is_given_back_with_others),
 };
 
 CHECK_MAIN(tests)
