@@ -6,7 +6,7 @@
 
 #include <sys/mman.h>
 
-struct bin_map bin_map;
+struct bins bins;
 
 /* Without memory for a map, or where there are no caches, every block goes to the heap. */
 void bins_begin(const struct knoll_region *region)
@@ -15,27 +15,30 @@ void bins_begin(const struct knoll_region *region)
     void *map = HAS_CACHES
                     ? mmap(NULL, places / 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
                     : MAP_FAILED;
-    if (map != MAP_FAILED)
-        bin_map = (struct bin_map){region, map, places};
+    if (map == MAP_FAILED)
+        return;
+    bins.region = region;
+    bins.map = map;
+    bins.places = places;
 }
 
 static const uint32_t *run_at(const void *block)
 {
-    return region_entry(bin_map.region, (uint32_t)(region_offset(bin_map.region, block) >> KNOLL_UNIT_SHIFT));
+    return region_entry(bins.region, (uint32_t)(region_offset(bins.region, block) >> KNOLL_UNIT_SHIFT));
 }
 
 /* Whether the run that begins here, if one does, was asked for as a run, with no alignment. */
 static bool is_plain_run(const void *block)
 {
-    return large_starts(bin_map.region, block) && *run_at(block) == cell_of(RUN_LARGE, 0);
+    return large_starts(bins.region, block) && *run_at(block) == cell_of(RUN_LARGE, 0);
 }
 
 size_t bins_by_tables(const void *block)
 {
     struct slab_place place;
-    if (bins_place(&bin_map, block) >= bin_map.places)
+    if (bins_place(block) >= bins.places)
         return 0;
-    if (slab_find(bin_map.region, block, &place))
+    if (slab_find(bins.region, block, &place))
         return slab_holds(&place) ? 1u + place.shape->size_class : 0;
     return is_plain_run(block) && large_length(run_at(block)) <= BIN_UNITS ? BIN_RUNS + large_length(run_at(block)) : 0;
 }
@@ -43,9 +46,9 @@ size_t bins_by_tables(const void *block)
 bool bins_is_plain(const void *block)
 {
     struct slab_place place;
-    if (bins_place(&bin_map, block) >= bin_map.places)
+    if (bins_place(block) >= bins.places)
         return false;
-    if (slab_find(bin_map.region, block, &place))
+    if (slab_find(bins.region, block, &place))
         return slab_alignment(place.slab) <= ALIGNMENT;
     return is_plain_run(block);
 }
@@ -53,11 +56,13 @@ bool bins_is_plain(const void *block)
 /* Writes this bin for those of the blocks that are in the region. */
 static void write(void *const *blocks, size_t count, size_t bin)
 {
-    const struct bin_map map = bin_map; /* which a byte that is written may be, for all that the compiler knows */
+    unsigned char *map = bins.map; /* which a byte that is written may be, for all that the compiler knows */
+    const size_t places = bins.places;
+    const struct knoll_region *region = bins.region;
     for (size_t i = 0; i < count; i++) {
-        size_t place = region_offset(map.region, blocks[i]) >> 4;
-        if (LIKELY(place < map.places))
-            map.bytes[place / 2] = (unsigned char)(2 * bin + place % 2);
+        size_t place = region_offset(region, blocks[i]) >> 4;
+        if (LIKELY(place < places))
+            map[place / 2] = (unsigned char)(2 * bin - place % 2);
     }
 }
 
@@ -82,19 +87,21 @@ void bins_mark_batch(void *const *blocks, size_t count, size_t size)
 
 void bins_unmark(void *const *blocks, size_t count)
 {
-    const struct bin_map map = bin_map;
+    unsigned char *map = bins.map;
+    const size_t granules = bins.places / 2;
+    const struct knoll_region *region = bins.region;
     for (size_t i = 0; i < count; i++) {
-        size_t granule = region_offset(map.region, blocks[i]) >> 5;
-        if (LIKELY(granule < map.places / 2))
-            map.bytes[granule] = 0;
+        size_t granule = region_offset(region, blocks[i]) >> 5;
+        if (LIKELY(granule < granules))
+            map[granule] = 0;
     }
 }
 
 void bins_trim(const void *start, const void *end)
 {
-    if (bins_place(&bin_map, start) >= bin_map.places)
+    if (bins_place(start) >= bins.places)
         return;
-    uintptr_t first = (uintptr_t)bin_map.bytes + bins_place(&bin_map, start) / 2;
+    uintptr_t first = (uintptr_t)bins.map + bins_place(start) / 2;
     uintptr_t last = first + (uintptr_t)((const char *)end - (const char *)start) / 32;
     first = (first + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     last &= ~(uintptr_t)(PAGE - 1);

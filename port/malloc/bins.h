@@ -5,13 +5,13 @@
  *
  * The map has a byte for each granule of 32 bytes of the first region, in which one block at most begins, because none
  * is shorter. A block that begins there, that the heap has handed out, to a program or to a cache, and that was asked
- * for with no more alignment than all blocks have, puts its bin there: twice its bin, and one more if it begins in the
+ * for with no more alignment than all blocks have, puts its bin there: twice its bin, and one less if it begins in the
  * granule's second half. All else is 0. So the one byte tells of an address that is freed whether such a block begins
  * there and in which bin it belongs:
  *
  *     region   |   0   |   1   |   2   |   3   |   4   |    granules, and three blocks of 48 bytes
  *              [ block     ][ block    ][ block    ]
- *     map        2 * bin  2*bin+1    0    2 * bin  0
+ *     map        2 * bin  2*bin-1    0    2 * bin  0
  *
  * Who has the lock writes a byte when the heap hands the block out, and when the block goes back. In between it does
  * not change, and no other block's byte is the same: so whoever holds the block may read it without the lock.
@@ -21,6 +21,7 @@
 #define KNOLL_MALLOC_BINS_H
 
 #include "internal.h"
+#include "steps.h"
 
 #include "large.h"
 #include "slab.h"
@@ -30,14 +31,23 @@
 #define BIN_RUNS    (1 + KNOLL_CLASS_COUNT) /* plus the units of a run */
 #define BINS        (BIN_RUNS + BIN_UNITS + 1)
 
-/* The map of a region, and how many places of 16 bytes it covers: all 0 before there is one, and set once. */
-struct bin_map {
-    const struct knoll_region *region;
-    unsigned char *bytes;
-    size_t places;
+/* What malloc and free read each time, and nobody writes any more once there is a heap and a cache.
+ *
+ * It lies at the end of a page of 4 KiB. What lies whole pages from where has just been written the processor takes for
+ * that at first, and begins again when it knows better: so it may not lie where in a cache, which begins with a page,
+ * the tops of bins are. Where chance had put it loops of bench/malloc took half as long again. */
+struct bins {
+    _Alignas(PAGE) unsigned char before[PAGE - 4 * sizeof(uint64_t) - KNOLL_SLAB_MAXIMUM - sizeof(uint64_t)];
+    const struct knoll_region *region;     /* the first one, in which nearly all blocks are */
+    unsigned char *map;                    /* its map, */
+    size_t places;                         /* and how many places of 16 bytes it covers: 0 before there is one */
+    uint64_t secret;                       /* the caches' */
+    uint8_t twice[KNOLL_SLAB_MAXIMUM + 1]; /* the bin for a size that slabs serve, twice */
 };
 
-HIDDEN extern struct bin_map bin_map;
+_Static_assert(sizeof(struct bins) == PAGE, "the end of a page");
+
+HIDDEN extern struct bins bins;
 
 /* The bin that serves a request of up to BIN_LARGEST bytes. */
 static inline size_t bin_for_size(size_t size)
@@ -53,22 +63,22 @@ static inline size_t bin_bytes(size_t bin)
 }
 
 /* The place of 16 bytes at this address; what is no multiple of 16, or outside of the region, has one beyond all. */
-static inline size_t bins_place(const struct bin_map *map, const void *block)
+static inline size_t bins_place(const void *block)
 {
-    uintptr_t offset = region_offset(map->region, block);
+    uintptr_t offset = region_offset(bins.region, block);
     return offset >> 4 | offset << (8 * sizeof offset - 4);
 }
 
 /* Twice the bin of the block that begins at this address, if the map says so; else 0, or a number that is odd. */
-static inline size_t bins_look_up(const struct bin_map *map, const void *block)
+static inline size_t bins_look_up(const void *block)
 {
-    size_t place = bins_place(map, block);
-    return LIKELY(place < map->places) ? map->bytes[place / 2] ^ (place & 1) : 0;
+    size_t place = bins_place(block);
+    return LIKELY(place < bins.places) ? step_look_up(bins.map, place) : 0;
 }
 
 /* ---- With the lock ---- */
 
-/* Makes the map for the first region, in which nearly all blocks are. */
+/* Makes the map for the first region. */
 void bins_begin(const struct knoll_region *region);
 
 /* The bin of a block that the heap has handed out, by the heap's tables; 0 if it has none, or is no such block. */

@@ -20,7 +20,6 @@
 #define BIN_LEAST   2u
 #define REFILL_MOST 64u
 
-uint64_t cache_secret = 1;
 struct cache cache_none;
 
 static struct cache *caches; /* of all threads, and of threads that have ended */
@@ -62,8 +61,8 @@ static void **bin_blocks(const struct cache *cache, size_t bin)
 /* How many blocks are in a bin of any thread, and one of them: as of a moment ago, if that thread is at work. */
 static uint32_t bin_count(const struct cache *cache, size_t bin)
 {
-    uint32_t top = __atomic_load_n(&cache->level[2 * bin].top, __ATOMIC_RELAXED);
-    return top == 0 ? 0 : (top - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
+    size_t top = __atomic_load_n(&cache->top[2 * bin], __ATOMIC_RELAXED);
+    return top == 0 ? 0 : (uint32_t)((top - bin_place(bin, 0)) / sizeof(void *));
 }
 
 static const void *bin_block(const struct cache *cache, size_t bin, uint32_t number)
@@ -89,16 +88,18 @@ static void begin_all(void)
 {
     const void *random = (const void *)getauxval(AT_RANDOM); /* NOLINT(performance-no-int-to-ptr) */
     if (random != NULL)
-        memcpy(&cache_secret, random, sizeof cache_secret);
+        memcpy(&bins.secret, random, sizeof bins.secret);
     place_bins();
-    cache_secret |= 1;                            /* so it is neither 0 nor aligned, as pointers are */
+    for (size_t size = 0; size < sizeof bins.twice; size++)
+        bins.twice[size] = (uint8_t)(2 * bin_for_size(size));
+    bins.secret |= 1;                             /* so it is neither 0 nor aligned, as pointers are */
     has_key = pthread_key_create(&key, end) == 0; /* by the first thread, before there are others */
 }
 
 /* How many blocks a bin may have now. */
 static uint32_t bin_room(const struct cache *cache, size_t bin)
 {
-    return (cache->level[2 * bin].most - bin_place(bin, 0)) / (uint32_t)sizeof(void *);
+    return (uint32_t)((cache->most[2 * bin] - bin_place(bin, 0)) / sizeof(void *));
 }
 
 /* Makes a bin that was found empty, or full, one of twice as many blocks; false if it may have no more. */
@@ -106,23 +107,21 @@ static bool bin_grow(struct cache *cache, size_t bin)
 {
     uint32_t limit = bin_limit(bin);
     uint32_t room = bin_room(cache, bin);
-    cache->level[2 * bin].most = bin_place(bin, 2 * room > limit ? limit : 2 * room);
+    cache->most[2 * bin] = bin_place(bin, 2 * room > limit ? limit : 2 * room);
     return room != limit;
 }
 
-/* A cache that no thread has. There is a heap. */
+/* A cache that no thread has. */
 static struct cache *fresh_cache(void)
 {
     struct cache *cache = mmap(NULL, first_place[BINS], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return NULL;
     for (size_t bin = 1; bin < BINS; bin++)
-        if (bin != BIN_RUNS) /* no run has no units */
-            cache->level[2 * bin] = (struct level){bin_place(bin, 0), bin_place(bin, BIN_LEAST)};
-    for (size_t i = 0; i < sizeof cache->twice_bin; i++)
-        cache->twice_bin[i] = (uint8_t)(2 * bin_for_size(i * ALIGNMENT));
-    cache->map = bin_map;
-    cache->secret = cache_secret;
+        if (bin != BIN_RUNS) { /* no run has no units */
+            cache->top[2 * bin] = bin_place(bin, 0);
+            cache->most[2 * bin] = bin_place(bin, BIN_LEAST);
+        }
     cache->next = caches;
     caches = cache;
     return cache;
@@ -138,7 +137,7 @@ void cache_make(void)
     struct cache *cache = idle;
     if (cache != NULL)
         idle = cache->next_idle;
-    else if (heaps_begin())
+    else
         cache = fresh_cache();
     lock_leave();
     if (cache == NULL)
@@ -160,9 +159,9 @@ void *cache_refill(struct cache *cache, size_t bin)
     if (taken == 0)
         return NULL;
     for (size_t i = 0; i < taken - 1; i++)
-        ((uint64_t *)blocks[i])[1] = cache_secret;
+        ((uint64_t *)blocks[i])[1] = bins.secret;
     ((uint64_t *)blocks[taken - 1])[1] = 0; /* it may have been in a cache */
-    cache->level[2 * bin].top = bin_place(bin, taken - 1);
+    cache->top[2 * bin] = bin_place(bin, taken - 1);
     bin_grow(cache, bin);
     return blocks[taken - 1];
 }
@@ -172,7 +171,7 @@ static void give_first(struct cache *cache, size_t bin, uint32_t count)
     void **blocks = bin_blocks(cache, bin);
     uint32_t left = bin_count(cache, bin) - count;
     heaps_free_batch(blocks, count);
-    cache->level[2 * bin].top = bin_place(bin, left);
+    cache->top[2 * bin] = bin_place(bin, left);
     memmove(blocks, blocks + count, left * sizeof blocks[0]);
 }
 

@@ -17,32 +17,19 @@
 
 #include "bins.h"
 
-/* How full a bin is: where its last block stands, and where the last one would that it may have; in bytes from the
- * cache's start. Both are 0 if nothing is cached in it. */
-struct level {
-    uint32_t top;
-    uint32_t most;
-};
-
-/* What `top` says is a block, or NULL where there is none: so it is read before it is known which.
- *
- * What malloc and free read besides, the same for all caches, each has for itself. For what lies whole pages of 4 KiB
- * from where has just been written, the processor takes for that at first, and has to begin again: as a variable
- * elsewhere, which by chance lay so, it made the loops of bench/malloc take half as long again. */
+/* How full a bin is: `top` says where its last block stands, and `most` where the last one would that it may have; in
+ * bytes from the cache's start. Both are 0 if nothing is cached in it. There is NULL where a bin has no block: so what
+ * `top` says is read before it is known which. */
 struct cache {
     union {
-        struct level level[2 * BINS]; /* by what the map says: at twice the bin; in between nothing is cached */
-        void *nothing;                /* NULL: where the tops of bins are that cache nothing */
+        size_t top[2 * BINS]; /* by what the map says: at twice the bin; in between nothing is cached */
+        void *nothing;        /* NULL: where the tops of bins are that cache nothing */
     };
-    struct bin_map map;
-    uint64_t secret;
+    size_t most[2 * BINS];
     struct cache *next; /* all caches */
     struct cache *next_idle;
-    uint8_t twice_bin[KNOLL_SLAB_MAXIMUM / ALIGNMENT + 1]; /* for sizes that slabs serve, by ALIGNMENT, rounded up */
     void *slot[]; /* of each bin NULL, then blocks: the last one in is the first out */
 };
-
-HIDDEN extern uint64_t cache_secret;
 
 static inline void **cache_at(const struct cache *cache, size_t place)
 {
@@ -51,11 +38,11 @@ static inline void **cache_at(const struct cache *cache, size_t place)
 
 static inline void *cache_take(struct cache *cache, size_t twice_bin)
 {
-    size_t top = cache->level[twice_bin].top;
+    size_t top = cache->top[twice_bin];
     uint64_t *block = *cache_at(cache, top);
     if (UNLIKELY(block == NULL))
         return NULL;
-    __atomic_store_n(&cache->level[twice_bin].top, (uint32_t)(top - sizeof(void *)), __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->top[twice_bin], top - sizeof(void *), __ATOMIC_RELAXED);
     block[1] = 0;
     return block;
 }
@@ -64,20 +51,19 @@ static inline void *cache_take(struct cache *cache, size_t twice_bin)
  */
 static inline bool cache_give(struct cache *cache, size_t twice_bin, void *block)
 {
-    uint32_t top = cache->level[twice_bin].top;
+    size_t top = cache->top[twice_bin];
     uint64_t *words = block;
-    if (UNLIKELY(top >= cache->level[twice_bin].most || words[1] == cache->secret))
+    if (UNLIKELY(top >= cache->most[twice_bin] || words[1] == bins.secret))
         return false;
-    words[1] = cache->secret;
-    top += (uint32_t)sizeof(void *);
-    __atomic_store_n(cache_at(cache, top), block, __ATOMIC_RELAXED);
-    __atomic_store_n(&cache->level[twice_bin].top, top, __ATOMIC_RELAXED);
+    words[1] = bins.secret;
+    __atomic_store_n(cache_at(cache, top) + 1, block, __ATOMIC_RELAXED);
+    step_up(&cache->top[twice_bin]);
     return true;
 }
 
 static inline bool bin_is_full(const struct cache *cache, size_t bin)
 {
-    return cache->level[2 * bin].top == cache->level[2 * bin].most;
+    return cache->top[2 * bin] == cache->most[2 * bin];
 }
 
 /* While a thread works on its cache it has none: so a handler that interrupts it keeps its hands off. */

@@ -146,11 +146,6 @@ static bool grow(void)
     return true;
 }
 
-bool heaps_begin(void)
-{
-    return LIKELY(heaps != 0) || grow();
-}
-
 /* ---- Blocks ---- */
 
 static void *from_heaps(size_t alignment, size_t size)
@@ -177,7 +172,7 @@ static void hand_out(void *block, size_t alignment)
 
 void *heaps_allocate(size_t alignment, size_t size)
 {
-    if (!heaps_begin())
+    if (UNLIKELY(heaps == 0) && !grow())
         return NULL;
     if (UNLIKELY(size >= options.map_least || alignment >= options.map_least)) {
         void *block = mapping_make(alignment, size);
@@ -192,7 +187,7 @@ void *heaps_allocate(size_t alignment, size_t size)
 
 size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
 {
-    if (!heaps_begin())
+    if (UNLIKELY(heaps == 0) && !grow())
         return 0;
     for (;;) {
         for (size_t i = heaps; i-- > 0;) {
@@ -222,7 +217,7 @@ void heaps_free_batch(void *const *blocks, size_t count)
 
 void *heaps_allocate_zeroed(size_t size)
 {
-    if (!heaps_begin())
+    if (UNLIKELY(heaps == 0) && !grow())
         return NULL;
     if (UNLIKELY(size >= options.map_least))
         return heaps_allocate(1, size); /* which is: what is mapped, and at rung 3 what replaces that */
@@ -300,7 +295,7 @@ void *heaps_resize(void *block, size_t size)
     struct knoll_heap *in = heap_of(block);
     if (size >= options.map_least)
         return move(block, knoll_usable_size(in, block), size);
-    bool is_plain = bins_look_up(&bin_map, block) != 0 || bins_is_plain(block);
+    bool is_plain = bins_look_up(block) != 0 || bins_is_plain(block);
     void *resized = knoll_realloc(in, block, size);
     if (resized == NULL)
         return move(block, knoll_usable_size(in, block), size);

@@ -138,9 +138,6 @@ void lock_watch_forks(void);
 
 /* ---- heaps.c: all of these between lock_enter and lock_leave ---- */
 
-/* Makes the first heap, if there is none; false if there is no address space. */
-bool heaps_begin(void);
-
 void *heaps_allocate(size_t alignment, size_t size);
 size_t heaps_allocate_batch(size_t size, size_t count, void **blocks);
 void heaps_free_batch(void *const *blocks, size_t count);

@@ -112,7 +112,7 @@ EXPORT void *malloc(size_t size)
     if (UNLIKELY(size > KNOLL_SLAB_MAXIMUM))
         return malloc_run(size);
     struct cache *cache = cache_borrow();
-    void *block = cache_take(cache, cache->twice_bin[(size + ALIGNMENT - 1) / ALIGNMENT]);
+    void *block = cache_take(cache, bins.twice[size]);
     cache_return(cache);
     return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
@@ -133,18 +133,12 @@ EXPORT void *calloc(size_t count, size_t size)
     return or_no_memory(block);
 }
 
-/* Twice the bin of a block, as far as this thread knows it. */
-static inline size_t twice_bin_of(const void *block)
-{
-    return bins_look_up(&lock_thread.cache->map, block);
-}
-
 /* The bin of a block that the program holds, by the heap's tables; ends the program if it waits in a cache: then it has
  * been freed. With the lock. */
 static size_t bin_of_held(const void *block)
 {
     size_t bin = bins_by_tables(block);
-    if (bin != 0 && ((const uint64_t *)block)[1] == cache_secret && cache_has(block))
+    if (bin != 0 && ((const uint64_t *)block)[1] == bins.secret && cache_has(block))
         heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
     return bin;
 }
@@ -168,10 +162,10 @@ EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
         free(block);
         return NULL;
     }
-    size_t twice_bin = twice_bin_of(block);
+    size_t twice_bin = bins_look_up(block);
     size_t bin = twice_bin / 2;
     if (size > BIN_LARGEST || twice_bin % 2 != 0 || bin == 0 || bin >= BIN_RUNS ||
-        ((const uint64_t *)block)[1] == lock_thread.cache->secret)
+        ((const uint64_t *)block)[1] == bins.secret)
         return realloc_in_heap(block, size);
     if (bin_for_size(size) == bin)
         return block;
@@ -260,7 +254,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
     }
     struct cache *cache = cache_borrow();
     size_t bin = bin_of_held(block);
-    if (bin != 0 && cache->level[2 * bin].most != 0) {
+    if (bin != 0 && cache->most[2 * bin] != 0) {
         if (bin_is_full(cache, bin))
             cache_make_room(cache, bin);
         ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
@@ -275,7 +269,8 @@ static __attribute__((noinline)) void free_slowly(void *block)
 
 EXPORT void free(void *block)
 {
-    if (UNLIKELY(!give_to_cache(block, twice_bin_of(block))))
+    size_t place = bins_place(block);
+    if (UNLIKELY(place >= bins.places || !give_to_cache(block, step_look_up(bins.map, place))))
         free_slowly(block);
 }
 
@@ -295,7 +290,7 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
     if (block == NULL)
         return;
-    if (alignment > ALIGNMENT || size > BIN_LARGEST || twice_bin_of(block) != 2 * bin_for_size(size))
+    if (alignment > ALIGNMENT || size > BIN_LARGEST || bins_look_up(block) != 2 * bin_for_size(size))
         free_sized_slowly(block, alignment, size);
     else if (UNLIKELY(!give_to_cache(block, 2 * bin_for_size(size))))
         free_slowly(block);

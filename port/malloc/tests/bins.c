@@ -13,7 +13,7 @@
 
 static bool has_bin(const void *block)
 {
-    size_t twice_bin = bins_look_up(&bin_map, block);
+    size_t twice_bin = bins_look_up(block);
     return twice_bin % 2 == 0 && twice_bin != 0;
 }
 
@@ -25,7 +25,7 @@ static void a_block_is_found_at_its_start(void **state)
         unsigned char *blocks[3]; /* side by side, if they can be */
         for (size_t i = 0; i < 3; i++) {
             blocks[i] = malloc(size);
-            assert_int_equal(bins_look_up(&bin_map, blocks[i]), 2 * bin_for_size(size));
+            assert_int_equal(bins_look_up(blocks[i]), 2 * bin_for_size(size));
             assert_true(bin_bytes(bin_for_size(size)) >= size);
         }
         for (size_t i = 0; i < 3; i++) {
@@ -37,8 +37,8 @@ static void a_block_is_found_at_its_start(void **state)
     unsigned char *large = malloc(BIN_LARGEST + 1);
     assert_false(has_bin(large));
     free(large);
-    assert_false(has_bin(NULL) || has_bin(&large) || has_bin((const char *)bin_map.region - 16));
-    assert_false(has_bin((const char *)bin_map.region + bin_map.places * 16));
+    assert_false(has_bin(NULL) || has_bin(&large) || has_bin((const char *)bins.region - 16));
+    assert_false(has_bin((const char *)bins.region + bins.places * 16));
 }
 
 static void what_the_heap_has_back_is_not_there(void **state)
@@ -68,7 +68,7 @@ static void an_aligned_block_is_not_there_until_it_is_freed(void **state)
         assert_false(has_bin(block) && (uintptr_t)block % 64 != 0);
         free(block);
         unsigned char *other = malloc(size);
-        assert_int_equal(bins_look_up(&bin_map, other), 2 * bin_for_size(size));
+        assert_int_equal(bins_look_up(other), 2 * bin_for_size(size));
         free(other);
     }
 }
@@ -80,11 +80,11 @@ static void it_follows_a_block_that_is_resized(void **state)
     for (size_t size = 20000; size > 0; size /= 2) {
         block = realloc(block, size);
         assert_int_equal(has_bin(block), size <= BIN_LARGEST);
-        assert_true(size > BIN_LARGEST || bins_look_up(&bin_map, block) == 2 * bins_by_tables(block));
+        assert_true(size > BIN_LARGEST || bins_look_up(block) == 2 * bins_by_tables(block));
     }
     free(block);
     block = calloc(1, 5000);
-    assert_int_equal(bins_look_up(&bin_map, block), 2 * bin_for_size(5000));
+    assert_int_equal(bins_look_up(block), 2 * bin_for_size(5000));
     free(block);
 }
 
