@@ -3,8 +3,9 @@
  * classic: the powers of two from 64 to 4096, cut from slabs of one page. Slabs of 64 blocks, so of 1 to 64 pages, held
  * on to memory that other sizes needed: for a load of mixed sizes 6 % more.
  *
- * compact: sizes that divide a slab of 2048 bytes, or where they do not without a rest that matters, of 4096. A slab is
- * short so that it comes free soon: with slabs twice as long a load of small blocks needs 1.5 % more memory.
+ * compact: sizes that divide a slab of 2048 bytes, or where more than a fiftieth would be left over and of 4096 bytes
+ * less is, of 4096. A slab is short so that it comes free soon: with slabs twice as long a load of small blocks needs
+ * 1.5 % more memory.
  *
  * SPDX-License-Identifier: MIT */
 #include "classes.h"

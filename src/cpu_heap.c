@@ -192,7 +192,7 @@ void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
 {
     struct knoll_heap *heap = &cpus->heap;
     size_t usable;
-    void *block = knoll_large_take(heap, alignment, size, false, &usable);
+    void *block = knoll_large_take_aligned(heap, alignment, size, false, &usable);
     if (block == NULL)
         return NULL;
     heap->allocations++;

@@ -101,6 +101,13 @@ static inline void free_list_unlink(struct knoll_heap *heap, unsigned list, cons
         list_set_empty_if(heap, list, heap->list[list] == NOWHERE);
 }
 
+/* The same for the first run of the list. */
+static inline void free_list_pop(struct knoll_heap *heap, unsigned list, const uint32_t *entry)
+{
+    list_pop(heap, &heap->list[list], entry, CELL_FREE_NEXT, 0);
+    list_set_empty_if(heap, list, heap->list[list] == NOWHERE);
+}
+
 static inline void count_free_run(struct knoll_heap *heap, uint32_t length, uint32_t runs)
 {
     heap->free_runs[bits_highest32(length)] += runs;

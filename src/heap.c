@@ -104,7 +104,7 @@ static __attribute__((noinline)) void *take_otherwise(struct knoll_heap *heap, s
         }
     }
     /* In classic a slab is as short as a run can be: where there is no room for one there is none for the other. */
-    return KNOLL_PROFILE == KNOLL_CLASSIC ? NULL : knoll_large_take(heap, alignment, size, true, usable);
+    return KNOLL_PROFILE == KNOLL_CLASSIC ? NULL : knoll_large_take_aligned(heap, alignment, size, true, usable);
 }
 
 /* Serves a request without counting a failure. Alignment is a power of two. */
@@ -114,7 +114,7 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
     void *block;
     unsigned size_class = class_for(alignment, size);
     if (size_class == CLASS_LARGE) {
-        block = knoll_large_take(heap, alignment, size, false, &usable);
+        block = knoll_large_take_aligned(heap, alignment, size, false, &usable);
     } else {
         block = knoll_slab_take(heap, size_class);
         usable = class_size(size_class);
@@ -126,11 +126,11 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
     return block == NULL ? NULL : account_new(heap, block, size, usable);
 }
 
-/* Serves a request for a run. Alignment is a power of two. */
-static __attribute__((noinline)) void *take_run(struct knoll_heap *heap, size_t alignment, size_t size)
+/* Serves a request for a run. */
+static __attribute__((noinline)) void *take_run(struct knoll_heap *heap, size_t size)
 {
     size_t usable;
-    void *block = knoll_large_take(heap, alignment, size, false, &usable);
+    void *block = knoll_large_take(heap, size, &usable);
     if (block == NULL) {
         heap->failures++;
         return NULL;
@@ -174,7 +174,7 @@ void *PLAIN(malloc)(struct knoll_heap *heap, size_t size)
     if (is_refused(heap)) /* not covered: tests/failing.c refuses, in a core of its own */
         return NULL;      /* not covered: the same */
     if (size > KNOLL_SLAB_MAXIMUM)
-        return take_run(heap, 1, size);
+        return take_run(heap, size);
     size_t size_class = class_for_size(size);
     struct knoll_class_state *state = class_state(heap, size_class);
     ptrdiff_t hints = magazine_hints(state);

@@ -26,25 +26,36 @@ size_t knoll_large_length(size_t alignment, size_t size)
     return knoll_pages_round(units_for(size), alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
 }
 
-void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable)
+/* Takes a run for this many units, aligned to so many; `notes` is what its first cell says besides that it is one. */
+static inline void *take_large(struct knoll_heap *heap, size_t units, size_t alignment, uint32_t notes, size_t *usable)
 {
-    if (size > heap->total || alignment > heap->total)
-        return NULL;
-    uint32_t units = alignment <= UNIT ? 1 : (uint32_t)(alignment >> KNOLL_UNIT_SHIFT);
-    uint32_t length = (uint32_t)knoll_pages_round(units_for(size), units);
-    uint32_t number = knoll_pages_take(heap, length, units);
-    if (number == NOWHERE && !is_loose)
-        number = knoll_slab_take_back(heap, length, units);
+    uint32_t length = (uint32_t)knoll_pages_round(units, alignment);
+    uint32_t number = knoll_pages_take(heap, length, (uint32_t)alignment);
+    if (number == NOWHERE && (notes & RUN_LOOSE) == 0)
+        number = knoll_slab_take_back(heap, length, (uint32_t)alignment);
     if (number == NOWHERE)
         return NULL;
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t *run = region_entry(region, index);
-    *run = cell_of(RUN_LARGE, bits_highest(alignment)) | (is_loose ? RUN_LOOSE : 0);
+    *run = cell_of(RUN_LARGE, 0) | notes;
     run[CELL_LARGE_LENGTH] = length;
     *usable = (size_t)length << KNOLL_UNIT_SHIFT;
     heap->large_blocks++;
     return region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
+}
+
+void *knoll_large_take(struct knoll_heap *heap, size_t size, size_t *usable)
+{
+    return size > heap->total ? NULL : take_large(heap, units_for(size), 1, 0, usable);
+}
+
+void *knoll_large_take_aligned(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable)
+{
+    if (size > heap->total || alignment > heap->total)
+        return NULL;
+    size_t units = alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT;
+    return take_large(heap, units_for(size), units, bits_highest(alignment) | (is_loose ? RUN_LOOSE : 0), usable);
 }
 
 size_t knoll_large_give(struct knoll_heap *heap, uint32_t number)

@@ -10,10 +10,12 @@
  * power of two. */
 size_t knoll_large_length(size_t alignment, size_t size);
 
-/* Takes a run for a block; NULL if memory does not suffice. `is_loose` says that the request is one that a slab should
- * have served; then there is no slab in hand any more, or it would have been given back to grow. *usable gets the
- * block's bytes. */
-void *knoll_large_take(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable);
+/* Takes a run for a block; NULL if memory does not suffice. *usable gets the block's bytes. */
+void *knoll_large_take(struct knoll_heap *heap, size_t size, size_t *usable);
+
+/* The same with an alignment, which is a power of two. `is_loose` says that the request is one that a slab should have
+ * served; then there is no slab in hand any more, or it would have been given back to grow. */
+void *knoll_large_take_aligned(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable);
 
 /* Gives back the block whose run starts at this unit; returns its bytes. */
 size_t knoll_large_give(struct knoll_heap *heap, uint32_t number);

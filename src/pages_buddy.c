@@ -59,7 +59,7 @@ static inline uint32_t *find_free(const struct knoll_region *region, uint32_t in
     return cell_kind(*entry) == RUN_FREE && entry[CELL_LENGTH] == length ? entry : NULL;
 }
 
-static void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
+static inline void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
 {
     uint32_t *entry = region_entry(region, index);
     mark_free(entry, 1u << order);
@@ -101,7 +101,10 @@ static uint32_t take_first(struct knoll_heap *heap, unsigned from, unsigned orde
     uint32_t number = heap->list[from];
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    pull(heap, region_entry(region, index), from);
+    uint32_t *entry = region_entry(region, index);
+    free_list_pop(heap, from, entry);
+    heap->free_runs[from]--;
+    *entry &= RUN_WAS_BLOCK;
     heap->lists_filled |= (1u << from) - (1u << order);
     for (uint32_t length = 1u << order; order < from; order++, length *= 2) { /* at most ORDER_MAX rounds */
         mark_free(region_entry(region, index + length), length);

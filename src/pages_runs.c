@@ -132,15 +132,14 @@ static uint32_t units_to_aligned(const struct knoll_heap *heap, uint32_t number,
     return (uint32_t)(-((uintptr_t)unit_address(heap, number) >> KNOLL_UNIT_SHIFT) & (alignment - 1));
 }
 
-/* Takes `length` units out of this free run, `before` units from its low end; what is left on both sides stays free. */
-static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length)
+/* Takes `length` units out of this free run, which is in no list any more, `before` units from its low end; what is
+ * left on both sides stays free. */
+static uint32_t cut_out(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length)
 {
     const struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t *entry = region_entry(region, index);
-    uint32_t whole = free_run_length(entry);
-    uint32_t after = whole - before - length;
-    delist(heap, region, index, whole);
+    uint32_t after = free_run_length(entry) - before - length;
     split_free(entry, before, length, after);
     if (before != 0)
         enlist(heap, region, index, before);
@@ -149,14 +148,33 @@ static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, u
     return number + before;
 }
 
-/* The same, cut so that it is aligned to so many units: `before` units from the low end, or where there is chance after
- * as many alignments more as that says. */
-static uint32_t cut_somewhere(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length,
-                              uint32_t alignment)
+/* The same of a run that is in whatever list it belongs to. */
+static uint32_t cut(struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length)
+{
+    const struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    delist(heap, region, index, free_run_length(region_entry(region, index)));
+    return cut_out(heap, number, before, length);
+}
+
+/* Where to cut an aligned run out of this free one, which has a place `before` units from its low end: there, or where
+ * there is chance after as many alignments more as that says. */
+static uint32_t place_in(const struct knoll_heap *heap, uint32_t number, uint32_t before, uint32_t length,
+                         uint32_t alignment)
 {
     uint32_t places = (free_run_length(entry_of(heap, number)) - before - length) / alignment + 1;
-    before += alignment * chance_below(places < RANDOM_PLACES ? places : RANDOM_PLACES);
-    return cut(heap, number, before, length);
+    return before + alignment * chance_below(places < RANDOM_PLACES ? places : RANDOM_PLACES);
+}
+
+/* Takes an aligned run out of the first run of this list, which has a place there. */
+static uint32_t cut_first(struct knoll_heap *heap, unsigned list, uint32_t before, uint32_t length, uint32_t alignment)
+{
+    uint32_t number = heap->list[list];
+    uint32_t *entry = entry_of(heap, number);
+    before = place_in(heap, number, before, length, alignment);
+    count_free_run(heap, free_run_length(entry), (uint32_t)-1);
+    free_list_pop(heap, list, entry);
+    return cut_out(heap, number, before, length);
 }
 
 /* The first run of this list, or NOWHERE: also in a heap without memory, which has no lists. */
@@ -173,7 +191,7 @@ static uint32_t take_of_list(struct knoll_heap *heap, unsigned list, uint32_t le
         const uint32_t *entry = entry_of(heap, number);
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry) >= before + length)
-            return cut_somewhere(heap, number, before, length, alignment);
+            return cut(heap, number, place_in(heap, number, before, length, alignment), length);
         number = link_of(entry[CELL_FREE_NEXT], 0);
     }
     return NOWHERE;
@@ -199,15 +217,14 @@ static __attribute__((noinline)) uint32_t take_aligned(struct knoll_heap *heap, 
         uint32_t number = heap->list[list];
         uint32_t before = units_to_aligned(heap, number, alignment);
         if (free_run_length(entry_of(heap, number)) >= before + length)
-            return cut_somewhere(heap, number, before, length, alignment);
+            return cut_first(heap, list, before, length, alignment);
         list++;
     }
     list = list < sufficing ? sufficing : list;
     list = list < heap->last_list ? lowest_filled(heap, list) : NO_LIST;
     if (list == NO_LIST)
         return take_rare(heap, length, alignment);
-    uint32_t number = heap->list[list];
-    return cut_somewhere(heap, number, units_to_aligned(heap, number, alignment), length, alignment);
+    return cut_first(heap, list, units_to_aligned(heap, heap->list[list], alignment), length, alignment);
 }
 
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
@@ -219,7 +236,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
     if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
         list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
-    return list == NO_LIST ? take_rare(heap, length, 1) : cut_somewhere(heap, heap->list[list], 0, length, 1);
+    return list == NO_LIST ? take_rare(heap, length, 1) : cut_first(heap, list, 0, length, 1);
 }
 
 /* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */
@@ -256,7 +273,7 @@ uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_
     uint32_t before = units_to_aligned(heap, number, alignment);
     if (must_fail(heap) || free_run_length(entry_of(heap, number)) < before + length)
         return NOWHERE;
-    return cut_somewhere(heap, number, before, length, alignment);
+    return cut(heap, number, place_in(heap, number, before, length, alignment), length);
 }
 
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)

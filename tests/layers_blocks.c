@@ -83,7 +83,7 @@ static void a_large_block(void **state)
         uint32_t longest = knoll_pages_longest(&heap);
         size_t size = KIB(48) - 5;
         size_t usable;
-        void *block = knoll_large_take(&heap, alignment, size, false, &usable);
+        void *block = knoll_large_take_aligned(&heap, alignment, size, false, &usable);
         assert_true(is_aligned(block, alignment));
         size_t length = knoll_large_length(alignment, size);
         assert_int_equal(usable, length * UNIT);
@@ -109,10 +109,10 @@ static void what_no_heap_holds(void **state)
     size_t usable;
     (void)state;
     make();
-    assert_null(knoll_large_take(&heap, 1, heap.total + 1, false, &usable));
-    assert_null(knoll_large_take(&heap, 1, SIZE_MAX, false, &usable));
-    assert_null(knoll_large_take(&heap, SIZE_MAX / 2 + 1, 1, false, &usable));
-    assert_null(knoll_large_take(&heap, SIZE_MAX / 2 + 1, SIZE_MAX, false, &usable));
+    assert_null(knoll_large_take_aligned(&heap, 1, heap.total + 1, false, &usable));
+    assert_null(knoll_large_take_aligned(&heap, 1, SIZE_MAX, false, &usable));
+    assert_null(knoll_large_take_aligned(&heap, SIZE_MAX / 2 + 1, 1, false, &usable));
+    assert_null(knoll_large_take_aligned(&heap, SIZE_MAX / 2 + 1, SIZE_MAX, false, &usable));
     assert_int_equal(heap.large_blocks, 0);
 }
 
@@ -274,7 +274,7 @@ static void a_run_is_no_small_block(void **state)
     make();
     size_t alignment = KNOLL_SLAB_MAXIMUM * 2;
     size_t usable;
-    void *block = knoll_large_take(&heap, alignment, 100, false, &usable);
+    void *block = knoll_large_take_aligned(&heap, alignment, 100, false, &usable);
     struct block found = find(block);
     assert_true(knoll_block_fits(block, &found, alignment, 100));
     *entry_of(&heap, found.place.number) &= ~NUMBER_MASK; /* as if it had been asked for without alignment */
@@ -325,7 +325,7 @@ static void slabs_note_alignment(void **state)
 static void *hold(size_t length)
 {
     size_t usable;
-    void *run = knoll_large_take(&heap, 1, length * UNIT, false, &usable);
+    void *run = knoll_large_take_aligned(&heap, 1, length * UNIT, false, &usable);
     assert_non_null(run);
     heap.peak += usable;
     return run;
@@ -426,7 +426,7 @@ static void the_whole_heap(void **state)
     size_t total = knoll_total_bytes(&heap);
     assert_int_equal(total, CLASSIC ? KIB(128) : KIB(130) + UNIT);
     size_t usable;
-    void *block = knoll_large_take(&heap, 1, total, false, &usable);
+    void *block = knoll_large_take_aligned(&heap, 1, total, false, &usable);
     assert_non_null(block);
     assert_int_equal(knoll_pages_longest(&heap), 0);
 }

@@ -105,7 +105,7 @@ static inline void take_slab(unsigned size_class)
 static inline uint32_t hold(uint32_t length, uint32_t alignment)
 {
     size_t usable;
-    const void *run = knoll_large_take(&heap, alignment * UNIT, length * UNIT, false, &usable);
+    const void *run = knoll_large_take_aligned(&heap, alignment * UNIT, length * UNIT, false, &usable);
     assert_non_null(run);
     heap.peak += usable;
     return region_unit_number(heap.region[0], (uint32_t)(region_offset(heap.region[0], run) >> KNOLL_UNIT_SHIFT));
