@@ -230,14 +230,14 @@ static void give(struct knoll_heap *heap, const struct block *block, void *addre
         give_slab_block(heap, &heap->size_class[block->place.shape->size_class], block->place, address);
 }
 
-/* Frees what is no block of a slab of the first region: a run, a block of another, or a fault. */
-static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block)
+/* Frees what is no block of a slab of the first region: a run, a block of another, or a fault. Where slab_find_block
+ * has found none, it says `number`. */
+static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block, uint32_t number)
 {
     struct block found;
     const struct knoll_region *region = heap->region[0];
-    uint32_t unit = (uint32_t)(region_offset(region, block) >> KNOLL_UNIT_SHIFT);
-    if (region_holds(region, block) && region_shape(region, unit) < SHAPE_SLAB && large_starts(region, block))
-        give_run(heap, unit); /* the first region is 0 */
+    if (cell_kind(*region_entry(region, number)) == RUN_LARGE && (region_offset(region, block) & (UNIT - 1)) == 0)
+        give_run(heap, number);
     else if (block != NULL && find_or_report(heap, block, &found))
         give(heap, &found, block);
 }
@@ -249,7 +249,7 @@ void PLAIN(free)(struct knoll_heap *heap, void *block)
     if (slab_find_block(heap, block, &place, &state))
         give_slab_block(heap, state, place, block);
     else
-        free_slowly(heap, block);
+        free_slowly(heap, block, place.number);
 }
 
 void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)

@@ -190,8 +190,12 @@ static uint32_t take_of_list(struct knoll_heap *heap, unsigned list, uint32_t le
     while (number != NOWHERE) { /* at most KNOLL_REGIONS_MAX rounds */
         const uint32_t *entry = entry_of(heap, number);
         uint32_t before = units_to_aligned(heap, number, alignment);
-        if (free_run_length(entry) >= before + length)
-            return cut(heap, number, place_in(heap, number, before, length, alignment), length);
+        uint32_t whole = free_run_length(entry);
+        if (whole >= before + length) {
+            count_free_run(heap, whole, (uint32_t)-1);
+            free_list_unlink(heap, list, entry);
+            return cut_out(heap, number, place_in(heap, number, before, length, alignment), length);
+        }
         number = link_of(entry[CELL_FREE_NEXT], 0);
     }
     return NOWHERE;

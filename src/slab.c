@@ -170,15 +170,20 @@ static inline bool use_listed(struct knoll_heap *heap, struct knoll_class_state 
     return true;
 }
 
+static inline bool reuse(struct knoll_heap *heap, struct knoll_class_state *state)
+{
+    return use_current(state) || use_listed(heap, state);
+}
+
 bool knoll_slab_reuse(struct knoll_heap *heap, size_t size_class)
 {
-    struct knoll_class_state *state = class_state(heap, size_class);
-    return use_current(state) || use_listed(heap, state);
+    return reuse(heap, class_state(heap, size_class));
 }
 
 bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
 {
-    return knoll_slab_reuse(heap, size_class) || grow(heap, class_state(heap, size_class), size_class);
+    struct knoll_class_state *state = class_state(heap, size_class);
+    return reuse(heap, state) || grow(heap, state, size_class);
 }
 
 /* ---- Many blocks at once ----
@@ -303,7 +308,7 @@ void *knoll_slab_take_free(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
     void *block = take_ready(state, size_class);
-    return block == NULL && knoll_slab_reuse(heap, size_class) ? slab_take_at_hand(state) : block;
+    return block == NULL && reuse(heap, state) ? slab_take_at_hand(state) : block;
 }
 
 void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)

@@ -97,7 +97,8 @@ static inline bool slab_may_give(const struct slab_place *place)
 }
 
 /* Finds the block of a heap's first region, whose number is 0, that starts at this address and may be given back, and
- * the state of its class; false if there is none. */
+ * the state of its class; false if there is none. Then place->number is the unit that the address lies in, if that is
+ * no slab's; a slab's first unit; or NOWHERE. */
 static inline bool slab_find_block(struct knoll_heap *heap, const void *address, struct slab_place *place,
                                    struct knoll_class_state **state)
 {
@@ -106,6 +107,7 @@ static inline bool slab_find_block(struct knoll_heap *heap, const void *address,
     /* One rotation parts the address: what is no multiple of 64 bytes becomes a unit beyond every region. */
     uintptr_t turned = rotate_right_address(region_offset(region, address), INDEX_SHIFT);
     uintptr_t unit = turned >> (KNOLL_UNIT_SHIFT - INDEX_SHIFT);
+    place->number = NOWHERE;
     if (unit >= region->count)
         return false;
     size_t shape = region_shape(region, (uint32_t)unit);
@@ -118,11 +120,13 @@ static inline bool slab_find_block(struct knoll_heap *heap, const void *address,
     *state = class_state(heap, shape - SHAPE_SLAB);
     return true;
 #else
+    place->number = NOWHERE;
     if (!region_holds(region, address))
         return false;
     uintptr_t offset = region_offset(region, address);
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
     size_t shape = region_shape(region, unit);
+    place->number = unit;
     if (shape < SHAPE_SLAB)
         return false;
     *state = class_state(heap, shape - SHAPE_SLAB);
