@@ -170,11 +170,11 @@ static uint32_t place_in(const struct knoll_heap *heap, uint32_t number, uint32_
 static uint32_t cut_first(struct knoll_heap *heap, unsigned list, uint32_t before, uint32_t length, uint32_t alignment)
 {
     uint32_t number = heap->list[list];
-    uint32_t *entry = entry_of(heap, number);
-    before = place_in(heap, number, before, length, alignment);
+    const uint32_t *entry = entry_of(heap, number);
+    uint32_t place = place_in(heap, number, before, length, alignment);
     count_free_run(heap, free_run_length(entry), (uint32_t)-1);
     free_list_pop(heap, list, entry);
-    return cut_out(heap, number, before, length);
+    return cut_out(heap, number, place, length);
 }
 
 /* The first run of this list, or NOWHERE: also in a heap without memory, which has no lists. */

@@ -208,7 +208,8 @@ size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t co
  * they lie side by side. The one that does last is kept in hand at the end. Until then nothing else may be done. */
 struct slab_giving {
     struct slab_place emptied; /* the slab that came free last; `slab` is NULL before the first */
-    uint32_t number, length;   /* the run of those before it, which are none any more */
+    uint32_t number;           /* the run of those before it, which are none any more: its first unit, */
+    uint32_t length;           /* and its length */
 };
 
 void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
