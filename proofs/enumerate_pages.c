@@ -171,7 +171,9 @@ static void give_run(uint32_t at)
     uint32_t start = at; /* of the free run that comes about */
     for (uint32_t i = 0; i <= at; i += length_at(after, i))
         start = i;
-    note(ASK, knoll_pages_merged_length(&heap, number_at(at), length) == length_at(after, start));
+    uint32_t behind = CLASSIC ? 0 : start + length_at(after, start) - at - length;
+    note(ASK, knoll_pages_merged_length(&heap, number_at(at), length) == length_at(after, start) &&
+                  knoll_pages_free_behind(&heap, number_at(at), length) == behind);
     (void)knoll_large_give(&heap, number_at(at));
     heap.headroom += length * UNIT;
     note(GIVE, tables_say(after));
@@ -198,7 +200,7 @@ static void take_run(uint32_t wanted, uint32_t alignment)
     size_t usable;
     begin_call();
     uint32_t length = (uint32_t)knoll_pages_round(wanted, alignment);
-    unsigned char *run = knoll_large_take(&heap, alignment * UNIT, wanted * UNIT, false, &usable);
+    unsigned char *run = knoll_large_take_aligned(&heap, alignment * UNIT, wanted * UNIT, false, &usable);
     bool must = longest_serving(before, length, CLASSIC ? 1 : alignment) != 0;
     if (run == NULL) { /* compact looks at some lists' first run only, where an alignment is asked for */
         note(TAKE, (!must || (!CLASSIC && alignment > 1)) && tables_say(before));

@@ -197,6 +197,8 @@ static uint32_t let_go(uint32_t which)
         if (expected[i].region == run.region && run.index - expected[i].index < expected[i].length)
             merged = expected[i];
     assert_int_equal(knoll_pages_merged_length(&heap, number_of(&run), run.length), merged.length);
+    assert_int_equal(knoll_pages_free_behind(&heap, number_of(&run), run.length),
+                     CLASSIC ? 0 : merged.index + merged.length - run.index - run.length);
     assert_int_equal(knoll_pages_give(&heap, number_of(&run), run.length), number_of(&merged));
     verify();
     return number_of(&merged);

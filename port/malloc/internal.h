@@ -4,7 +4,7 @@
  *     cache.c             each thread's free blocks, taken and given without the lock
  *     heaps.c             blocks: of knoll heaps over reserved spans, or mapped directly
  *     mappings.c          the blocks that are mapped directly; at rung 3 guarded.c, with guard pages and chance
- *     bins.c              the map of blocks that caches may keep
+ *     bins.c              the map of blocks that caches may keep; steps.h how it is looked up and a bin filled
  *     mapping_table.c     where mapped blocks are
  *     lock.c              one lock over all, fork, and what a signal handler may do meanwhile
  *     options.c           the environment
