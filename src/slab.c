@@ -200,7 +200,7 @@ size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t co
     uint32_t number = take_units(heap, shape);
     if (number == NOWHERE)
         return 0;
-    size_t slabs = (count + shape->capacity - 1) / shape->capacity;
+    size_t slabs = (count - 1) / shape->capacity + 1;
     size_t room = 1 + knoll_pages_free_behind(heap, number, length) / length;
     slabs = slabs < room ? slabs : room;
     slabs = slabs < SLABS_AT_ONCE ? slabs : SLABS_AT_ONCE;
