@@ -246,7 +246,7 @@ void PLAIN(free)(struct knoll_heap *heap, void *block)
 {
     struct slab_place place;
     struct knoll_class_state *state;
-    if (slab_find_block(heap, block, &place, &state))
+    if (slab_find_block(heap, block, &place, &state, 0))
         give_slab_block(heap, state, place, block);
     else
         free_slowly(heap, block, place.number);
@@ -255,10 +255,14 @@ void PLAIN(free)(struct knoll_heap *heap, void *block)
 void PLAIN(free_sized)(struct knoll_heap *heap, void *block, size_t size)
 {
     struct slab_place place;
-    struct knoll_class_state *state;
+    if (size > KNOLL_SLAB_MAXIMUM) {
+        PLAIN(free_aligned_sized)(heap, block, 1, size);
+        return;
+    }
+    size_t size_class = class_for_size(size);
+    struct knoll_class_state *state = class_state(heap, size_class);
     /* At rung 0 callers are trusted to name a size that can be the block's. */
-    if (size <= KNOLL_SLAB_MAXIMUM && slab_find_block(heap, block, &place, &state) &&
-        (KNOLL_HARDEN == 0 || state == &heap->size_class[class_for_size(size)]))
+    if (slab_find_block(heap, block, &place, &state, KNOLL_HARDEN == 0 ? 0 : SHAPE_SLAB + size_class))
         give_slab_block(heap, state, place, block);
     else
         PLAIN(free_aligned_sized)(heap, block, 1, size);

@@ -97,10 +97,11 @@ static inline bool slab_may_give(const struct slab_place *place)
 }
 
 /* Finds the block of a heap's first region, whose number is 0, that starts at this address and may be given back, and
- * the state of its class; false if there is none. Then place->number is the unit that the address lies in, if that is
- * no slab's; a slab's first unit; or NOWHERE. */
+ * the state of its class, which is already given if a shape is: then only blocks of that are looked for, and nothing
+ * waits for what the tables say. False if there is none. Then place->number is the unit that the address lies in, if
+ * that is no slab's; a slab's first unit; or NOWHERE. */
 static inline bool slab_find_block(struct knoll_heap *heap, const void *address, struct slab_place *place,
-                                   struct knoll_class_state **state)
+                                   struct knoll_class_state **state, size_t given)
 {
     const struct knoll_region *region = heap->region[0];
 #if KNOLL_PROFILE == KNOLL_CLASSIC
@@ -115,9 +116,12 @@ static inline bool slab_find_block(struct knoll_heap *heap, const void *address,
     place->index = (uint32_t)turned & 63;
     place->slab = region_entry(region, (uint32_t)unit);
     place->shape = shape_of(shape);
+    if (given != 0 && shape != given)
+        return false;
     if (KNOLL_HARDEN == 0 ? shape < SHAPE_SLAB : !slab_holds(place))
         return false;
-    *state = class_state(heap, shape - SHAPE_SLAB);
+    if (given == 0)
+        *state = class_state(heap, shape - SHAPE_SLAB);
     return true;
 #else
     place->number = NOWHERE;
@@ -127,9 +131,10 @@ static inline bool slab_find_block(struct knoll_heap *heap, const void *address,
     uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
     size_t shape = region_shape(region, unit);
     place->number = unit;
-    if (shape < SHAPE_SLAB)
+    if (given == 0 ? shape < SHAPE_SLAB : shape != given)
         return false;
-    *state = class_state(heap, shape - SHAPE_SLAB);
+    if (given == 0)
+        *state = class_state(heap, shape - SHAPE_SLAB);
     uint32_t within = (uint32_t)(uintptr_t)address & (*state)->low;
     place->number = unit - (within >> KNOLL_UNIT_SHIFT);
     place->index = rotate_right(within * (*state)->inverse, (*state)->rotate);

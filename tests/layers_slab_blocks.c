@@ -29,8 +29,14 @@ static void every_address(void **state)
                            (starts ? place.index != index_of(i, index) : shape_has(shape, place.index)))))
                 assert_ptr_equal(address, NULL);
             struct knoll_class_state *of_class = NULL;
-            bool is_held = slab_find_block(&heap, address, &place, &of_class);
+            bool is_held = slab_find_block(&heap, address, &place, &of_class, 0);
             assert_true(KNOLL_HARDEN == 0 ? is_held >= (address == first) : is_held == (address == first));
+            struct slab_place other;
+            unsigned next = (i + 1) % KNOLL_CLASS_COUNT;
+            struct knoll_class_state *given = &heap.size_class[i];
+            assert_int_equal(slab_find_block(&heap, address, &other, &given, SHAPE_SLAB + i), is_held);
+            given = &heap.size_class[next];
+            assert_false(slab_find_block(&heap, address, &other, &given, SHAPE_SLAB + next));
             if (address == first)
                 assert_true(place.slab == held.slab && place.number == number && place.shape == shape &&
                             of_class == &heap.size_class[i]);
