@@ -46,6 +46,11 @@ static void every_address(void **state)
             }
         }
         assert_int_equal(index, shape_length(shape) * UNIT / shape->size);
+        /* What lies behind the entries, whatever it says, says nothing of what lies behind the region. */
+        memset(region_entry(region, region->count), 0xff, (CLASSIC ? 6 : 1) * sizeof(uint32_t));
+        struct slab_place none;
+        struct knoll_class_state *nothing = NULL;
+        assert_false(slab_find_block(&heap, ground + KIB(600), &none, &nothing, 0));
     }
 }
 
