@@ -199,10 +199,12 @@ static inline void slab_give_some(struct knoll_heap *heap, struct slab_place pla
         knoll_slab_keep(heap, place.number);
 }
 
+/* So many slabs are made of one run at most. */
+#define SLABS_AT_ONCE 16u
+
 /* Takes up to `count` blocks, at least 1, of new slabs, of which as many are made as they need and as lie side by side
  * where one is made. No block is at hand or hinted at. Returns how many; 0 if memory does not suffice. */
 size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks);
-#define SLABS_AT_ONCE 16u
 
 /* Blocks that are given back one slab after another: slabs that come free meanwhile go to the page layer together if
  * they lie side by side. The one that does last is kept in hand at the end. Until then nothing else may be done. */

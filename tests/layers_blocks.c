@@ -109,6 +109,8 @@ static void what_no_heap_holds(void **state)
     size_t usable;
     (void)state;
     make();
+    assert_null(knoll_large_take(&heap, heap.total + 1, &usable));
+    assert_null(knoll_large_take(&heap, SIZE_MAX, &usable));
     assert_null(knoll_large_take_aligned(&heap, 1, heap.total + 1, false, &usable));
     assert_null(knoll_large_take_aligned(&heap, 1, SIZE_MAX, false, &usable));
     assert_null(knoll_large_take_aligned(&heap, SIZE_MAX / 2 + 1, 1, false, &usable));
@@ -325,7 +327,7 @@ static void slabs_note_alignment(void **state)
 static void *hold(size_t length)
 {
     size_t usable;
-    void *run = knoll_large_take_aligned(&heap, 1, length * UNIT, false, &usable);
+    void *run = knoll_large_take(&heap, length * UNIT, &usable);
     assert_non_null(run);
     heap.peak += usable;
     return run;
@@ -426,7 +428,7 @@ static void the_whole_heap(void **state)
     size_t total = knoll_total_bytes(&heap);
     assert_int_equal(total, CLASSIC ? KIB(128) : KIB(130) + UNIT);
     size_t usable;
-    void *block = knoll_large_take_aligned(&heap, 1, total, false, &usable);
+    void *block = knoll_large_take(&heap, total, &usable);
     assert_non_null(block);
     assert_int_equal(knoll_pages_longest(&heap), 0);
 }
