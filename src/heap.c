@@ -235,8 +235,7 @@ static void give(struct knoll_heap *heap, const struct block *block, void *addre
 static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block, uint32_t number)
 {
     struct block found;
-    const struct knoll_region *region = heap->region[0];
-    if (cell_kind(*region_entry(region, number)) == RUN_LARGE && (region_offset(region, block) & (UNIT - 1)) == 0)
+    if (large_starts_in(heap->region[0], number, block))
         give_run(heap, number);
     else if (block != NULL && find_or_report(heap, block, &found))
         give(heap, &found, block);

@@ -23,12 +23,17 @@ size_t knoll_large_give(struct knoll_heap *heap, uint32_t number);
 /* Makes the block's run `wanted` units long where it lies, if it can. */
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted);
 
+/* Whether a large block starts at this address, which lies in this unit and in no slab, or nowhere and the unit is 0.
+ */
+static inline bool large_starts_in(const struct knoll_region *region, uint32_t unit, const void *address)
+{
+    return cell_kind(*region_entry(region, unit)) == RUN_LARGE && (region_offset(region, address) & (UNIT - 1)) == 0;
+}
+
 /* Whether a large block starts at this address of the region, which is in no slab. */
 static inline bool large_starts(const struct knoll_region *region, const void *address)
 {
-    uintptr_t offset = region_offset(region, address);
-    return (offset & (UNIT - 1)) == 0 &&
-           cell_kind(*region_entry(region, (uint32_t)(offset >> KNOLL_UNIT_SHIFT))) == RUN_LARGE;
+    return large_starts_in(region, (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT), address);
 }
 
 static inline uint32_t large_length(const uint32_t *run)
