@@ -118,15 +118,13 @@ uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
     uint32_t *slab = entry_of(heap, group_unit(group));
     const struct knoll_shape *shape = cpu_slab_shape(entry);
     struct slab_place place = {slab, shape, group_unit(group), 0};
-    struct slab_giving giving = {{NULL, NULL, 0, 0}, 0, 0};
     entry_set_owner(entry, NOBODY, entry_is_loose(entry));
     uint64_t held = slab_held(slab);
     uint32_t count = bits_count(held & entry_free(entry));
     if (count == 0)
         return 0;
     heap->headroom += (size_t)count * shape->size;
-    knoll_slab_give_many(heap, &giving, &place, held & ~entry_free(entry), count);
-    knoll_slab_give_end(heap, &giving);
+    slab_give_some(heap, place, held & ~entry_free(entry), count);
     return count;
 }
 

@@ -244,8 +244,7 @@ static void give_emptied(struct knoll_heap *heap, struct slab_giving *giving)
 void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
                           uint64_t word, uint32_t count)
 {
-    slab_set_held(place->slab, word);
-    heap->size_class[place->shape->size_class].free_blocks += count;
+    slab_give_bits(heap, place, word, count);
     if (word != 0) {
         if (!slab_is_known(place->slab))
             knoll_slab_list(heap, place->slab, place->number);

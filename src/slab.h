@@ -187,6 +187,25 @@ static inline void slab_give(struct knoll_heap *heap, struct knoll_class_state *
         knoll_slab_keep(heap, place.number);
 }
 
+/* Gives back so many blocks of the slab at once, which are held, and makes this its word. No magazine remembers them.
+ * What then remains to be done is either of what follows. */
+static inline void slab_give_bits(struct knoll_heap *heap, const struct slab_place *place, uint64_t word,
+                                  uint32_t count)
+{
+    slab_set_held(place->slab, word);
+    heap->size_class[place->shape->size_class].free_blocks += count;
+}
+
+/* Gives back blocks of one slab. */
+static inline void slab_give_some(struct knoll_heap *heap, struct slab_place place, uint64_t word, uint32_t count)
+{
+    slab_give_bits(heap, &place, word, count);
+    if (!slab_is_known(place.slab))
+        knoll_slab_list(heap, place.slab, place.number);
+    else if (word == 0)
+        knoll_slab_keep(heap, place.number);
+}
+
 /* So many slabs are made of one run at most. */
 #define SLABS_AT_ONCE 16u
 
@@ -202,8 +221,6 @@ struct slab_giving {
     uint32_t length;           /* and its length */
 };
 
-/* Gives back so many blocks of the slab at once, which are held, and makes this its word. No magazine remembers them.
- */
 void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
                           uint64_t word, uint32_t count);
 void knoll_slab_give_end(struct knoll_heap *heap, struct slab_giving *giving);
