@@ -180,6 +180,7 @@ struct knoll_heap {
     uint32_t free_runs[KNOLL_RUN_ORDERS]; /* how many free runs there are of 2^i to 2^(i+1) - 1 units */
     uint32_t spare_slab;                  /* the slab that was last seen empty, kept in hand */
     uint32_t large_blocks;                /* blocks that are runs */
+    uint32_t spans;                       /* of those, spans of processors (knoll_cpu.h) */
     uint8_t region_count;
     uint8_t by_address[KNOLL_REGIONS_MAX]; /* the region numbers, sorted by address */
     struct knoll_class_state size_class[KNOLL_CLASS_COUNT];

@@ -89,15 +89,21 @@
 #error "KNOLL_CPU_ENTRY must be 64 or 32"
 #endif
 
-/* KNOLL_CPU_RUNS: how many runs of each length up to 32 KiB (compact: 4096 bytes) a processor may keep, so that such
- * requests mostly need no lock either. Default 4, from 1. Each costs 16 bytes in struct knoll_cpu (compact: 32), and
- * may keep 56 KiB (18). */
-#ifndef KNOLL_CPU_RUNS
-#define KNOLL_CPU_RUNS 4
+/* KNOLL_CPU_SPAN_SHIFT: a processor takes memory for runs in spans of 2^KNOLL_CPU_SPAN_SHIFT bytes, so that requests
+ * for up to a quarter of one mostly need no lock either. Default 19, 512 KiB; from 15 to 22, or 0: then all runs take
+ * the lock. What it may have free in spans is one span, and as much again as callers hold of them; a span is taken only
+ * while two are free besides, so on a board with little memory spans should be short. With spans the first page or
+ * two of the heap are a region of their own. */
+#ifndef KNOLL_CPU_SPAN_SHIFT
+#define KNOLL_CPU_SPAN_SHIFT (KNOLL_REGION_BITS == 0 ? 0 : 19)
 #endif
 
-#if KNOLL_CPU_RUNS < 1
-#error "KNOLL_CPU_RUNS must be at least 1"
+#if KNOLL_CPU_SPAN_SHIFT != 0 && (KNOLL_CPU_SPAN_SHIFT < 15 || KNOLL_CPU_SPAN_SHIFT > 22)
+#error "KNOLL_CPU_SPAN_SHIFT must be 0 or from 15 to 22"
+#endif
+
+#if KNOLL_CPU_SPAN_SHIFT != 0 && KNOLL_REGION_BITS == 0
+#error "spans need a second region: KNOLL_REGION_BITS must be at least 1, or KNOLL_CPU_SPAN_SHIFT 0"
 #endif
 
 /* KNOLL_CPU_BATCH: how many slabs, or returned runs, are moved in one holding of the lock at most. Default 8. */

@@ -30,14 +30,15 @@ extern "C" {
  * bytes a group, of 4096 bytes in classic and 2048 in compact. */
 struct knoll_cpu_entry {
     uint64_t returned; /* blocks that others gave back since; atomic. Of runs: one bit for each unit that starts one */
-    uint64_t free; /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out. Of runs:
-                      one byte for each unit, not 0 if a processor keeps the run that starts there */
+    uint64_t free;     /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out. Of a
+                          span: how many units of it callers hold, and from bit 32 in how many runs */
     uint32_t next_queued; /* in its owner's queue of slabs with returned blocks */
-    uint32_t next;        /* in its owner's list of slabs with free blocks */
+    uint32_t next;        /* in its owner's list of slabs with free blocks, or of spans */
     uint32_t previous;    /* or that it is in no list */
-    uint16_t owner;       /* the number of a processor, or 0: none; and a flag */
+    uint16_t owner;       /* the number of a processor, or 0: none; and a flag. Of runs: of the span that they are in */
     uint8_t shape;        /* of the slab that the group is in, as the heap's tables say it; or 0 */
-    uint8_t alignment;    /* log2 of the greatest that one of its blocks was asked for with, less 4 */
+    uint8_t alignment; /* log2 of the greatest that one of its blocks was asked for with, less 4. Of runs: one bit for
+                          each unit, set if the run that starts there was asked for as another size; atomic */
 #if KNOLL_CPU_ENTRY == 64
     uint32_t apart[8]; /* so that no two are in a cache line */
 #endif
@@ -54,14 +55,13 @@ struct knoll_cpu_class {
     int32_t room;                    /* how many blocks more may be free in all of them, before some go back */
 };
 
-/* How many lengths of runs are kept: in classic of 1, 2, 4 and 8 units, in compact of 1 to 8. */
-#define KNOLL_CPU_LENGTHS (KNOLL_PROFILE == KNOLL_CLASSIC ? 4 : 8)
-
-/* Runs of one length that a processor keeps. */
-struct knoll_cpu_runs {
-    uint32_t count;
-    uint32_t run[KNOLL_CPU_RUNS]; /* unit numbers */
-};
+/* How many lists of free runs a processor has in compact, by length; the last is for those of whole spans. In classic
+ * they are in struct knoll_heap. */
+#if KNOLL_PROFILE == KNOLL_COMPACT && KNOLL_CPU_SPAN_SHIFT != 0
+#define KNOLL_CPU_LISTS ((KNOLL_CPU_SPAN_SHIFT - KNOLL_UNIT_SHIFT - 3) * 16)
+#else
+#define KNOLL_CPU_LISTS 1
+#endif
 
 /* One for each processor, in memory that stays. Private. */
 struct knoll_cpu {
@@ -71,7 +71,12 @@ struct knoll_cpu {
     uint32_t unseen;             /* blocks that it gave back to nobody's slabs since it last looked through these */
     struct knoll_cpu_entry none; /* stands for the current slab where there is none */
     struct knoll_cpu_class size_class[KNOLL_CLASS_COUNT];
-    struct knoll_cpu_runs runs[KNOLL_CPU_LENGTHS]; /* the shortest first */
+    uint32_t spans;                  /* the first of its spans, the group */
+    uint32_t span_count;             /* how many they are */
+    uint32_t held;                   /* units of them that callers hold */
+    struct knoll_heap runs;          /* whose free runs are those in the spans */
+    uint32_t no_region[10];          /* its first region, of no unit: where lists end (src/region.h) */
+    uint32_t lists[KNOLL_CPU_LISTS]; /* its lists, in compact */
 };
 
 /* Slabs that have returned blocks and wait for who may take these: a queue that any context may push to. */

@@ -37,6 +37,7 @@ struct knoll_tally {
     const uint32_t *current[KNOLL_CLASS_COUNT];
     uint32_t spare_is_slab;
     uint32_t large_blocks;
+    uint32_t spans;
     size_t large_bytes;
 };
 

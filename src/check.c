@@ -237,7 +237,7 @@ static enum invariant check_sums(const struct knoll_heap *heap, struct knoll_che
             return broken;
         used += tally->used[i] * class_size(i);
     }
-    if (heap->large_blocks != tally->large_blocks)
+    if (heap->large_blocks != tally->large_blocks || heap->spans != tally->spans)
         return broken_at(cursor, LARGE_COUNTS, &heap->large_blocks);
     return used == PLAIN(used_bytes)(heap) ? HOLDS : broken_at(cursor, BYTES, &heap->headroom);
 }

@@ -85,13 +85,20 @@ static enum invariant check_free(const struct knoll_heap *heap, const struct kno
     return links_agree(heap, &list, region_unit_number(region, index)) ? HOLDS : FREE_LISTS;
 }
 
-static enum invariant check_large(const struct knoll_region *region, uint32_t index, uint32_t length,
-                                  struct knoll_tally *tally)
+static bool is_nested(const uint32_t *run)
+{
+    return cell_kind(*run) == RUN_LARGE && (*run & RUN_NESTED) != 0;
+}
+
+static enum invariant check_large(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                                  uint32_t length, struct knoll_tally *tally)
 {
     const uint32_t *run = region_entry(region, index);
     uintptr_t address = (uintptr_t)address_of_unit(region, index);
-    if ((*run & NUMBER_MASK) >= 8 * sizeof(size_t) || (address & (large_alignment(run) - 1)) != 0)
+    uint32_t notes = *run & NUMBER_MASK & ~(heap->spans != 0 ? RUN_NESTED : 0);
+    if (notes >= 8 * sizeof(size_t) || (address & (large_alignment(run) - 1)) != 0)
         return LARGE_FORM;
+    tally->spans += is_nested(run);
     tally->large_blocks++;
     tally->large_bytes += (size_t)length << KNOLL_UNIT_SHIFT;
     return HOLDS;
@@ -259,7 +266,7 @@ static enum invariant check_run(const struct knoll_heap *heap, const struct knol
     if (kind == RUN_FREE && knoll_pages_unmerged(region, index - free_before, free_before, length))
         return FREE_RUNS_MERGED;
     return kind == RUN_FREE    ? check_free(heap, region, index, length, cursor)
-           : kind == RUN_LARGE ? check_large(region, index, length, &cursor->tally)
+           : kind == RUN_LARGE ? check_large(heap, region, index, length, &cursor->tally)
                                : check_slab(heap, region, index, &cursor->tally);
 }
 
@@ -280,7 +287,8 @@ static enum invariant check_start(const struct knoll_heap *heap, const struct kn
     cursor->kind = (uint8_t)kind;
     cursor->run = index;
     cursor->run_end = index + length;
-    cursor->unit = kind == RUN_SLAB ? cursor->run_end : index + 1;
+    bool is_whole = kind == RUN_SLAB || is_nested(region_entry(region, index));
+    cursor->unit = is_whole ? cursor->run_end : index + 1;
     cursor->left--;
     return broken == HOLDS ? HOLDS : broken_at(cursor, broken, where);
 }

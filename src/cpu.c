@@ -52,6 +52,23 @@ static __attribute__((noinline)) void settle(struct knoll_cpu *cpu, struct knoll
 
 /* ---- What others returned ---- */
 
+/* Gives back the runs of the processor's spans that start in this group and were returned, and lets it go. One that is
+ * none any more was given back by this processor while it was returned. */
+static void accept_runs(struct knoll_cpu *cpu, uint32_t group)
+{
+    struct knoll_cpus *cpus = cpu->cpus;
+    uint64_t bits = __atomic_load_n(&cpu_entry(cpus, group)->returned, __ATOMIC_ACQUIRE);
+    for (uint64_t left = bits; left != 0; left &= left - 1) { /* at most GROUP_UNITS rounds */
+        uint32_t number = group_unit(group) + bits_lowest(left);
+        if (cell_kind(*entry_of(&cpus->heap, number)) == RUN_LARGE)
+            knoll_cpu_spans_give(cpu, number);
+        else
+            knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
+    }
+    knoll_cpu_runs_seen(cpus, group, bits);
+    knoll_cpu_spans_settle(cpu);
+}
+
 /* Looks through so many groups of the processor's queue. */
 static void collect(struct knoll_cpu *cpu, uint32_t most)
 {
@@ -66,6 +83,10 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
             knoll_cpu_queue_let_go(cpus, group); /* given back to the heap meanwhile */
             continue;
         }
+        if (entry_shape(entry) == 0) {
+            accept_runs(cpu, group);
+            continue;
+        }
         uint64_t before = entry_free(entry);
         if (knoll_cpu_accept(cpus, group)) {
             cpu->size_class[cpu_slab_shape(entry)->size_class].room -= (int32_t)bits_count(entry_free(entry) ^ before);
@@ -75,23 +96,49 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
     knoll_cpu_queue_close(queue);
 }
 
-/* Takes a block of this class that was returned to a slab in this queue, whoever owns it. What else is there stays. */
-static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, size_t size_class)
+/* Takes a block of this class that was returned to the slab of this group, which is in hand; NULL if there is none. */
+static void *take_returned_block(struct knoll_cpus *cpus, uint32_t group, unsigned size_class)
+{
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    /* Without what was freed twice at once, which its owner reports. */
+    uint64_t right = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & ~entry_free(entry);
+    if (right == 0 || cpu_slab_shape(entry)->size_class != size_class)
+        return NULL;
+    unsigned index = bits_lowest(right);
+    __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
+    return unit_address(&cpus->heap, group_unit(group)) + block_offset((uint32_t)class_size(size_class), index);
+}
+
+/* The same for a run of this length that was returned to its span. It stays held by the processor that has the span. */
+static void *take_returned_run(struct knoll_cpus *cpus, uint32_t group, size_t length)
+{
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+    for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
+        uint32_t number = group_unit(group) + bits_lowest(bits);
+        const uint32_t *run = entry_of(&cpus->heap, number);
+        if (*run == cell_of(RUN_LARGE, 0) && large_length(run) == length) {
+            __atomic_fetch_and(&entry->returned, ~(bits & -bits), __ATOMIC_RELEASE);
+            return unit_address(&cpus->heap, number);
+        }
+    }
+    return NULL;
+}
+
+/* Takes a block of this class, or a run for so many bytes, that is in this queue, whoever owns it. What else is there
+ * stays. */
+static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, unsigned size_class, size_t size)
 {
     uint32_t group;
     void *block = NULL;
     if (!knoll_cpu_queue_open(queue))
         return NULL;
     while (knoll_cpu_queue_take(cpus, queue, &group)) { /* one round for each group that was there at first */
-        struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        /* Without what was freed twice at once, which its owner reports. */
-        uint64_t right = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & ~entry_free(entry);
-        if (block == NULL && right != 0 && entry_shape(entry) != 0 && cpu_slab_shape(entry)->size_class == size_class) {
-            unsigned index = bits_lowest(right);
-            __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
-            block =
-                unit_address(&cpus->heap, group_unit(group)) + block_offset((uint32_t)class_size(size_class), index);
-        }
+        bool is_slab = entry_shape(cpu_entry(cpus, group)) != 0;
+        if (block == NULL && is_slab && size_class != CLASS_LARGE)
+            block = take_returned_block(cpus, group, size_class);
+        else if (block == NULL && !is_slab && size_class == CLASS_LARGE)
+            block = take_returned_run(cpus, group, knoll_large_length(1, size));
         knoll_cpu_queue_let_go(cpus, group);
         if (queue->rest == QUEUE_END)
             break;
@@ -127,7 +174,7 @@ static void give_back_all(struct knoll_cpu *cpu)
             list_slab(cpu, entry, state->group);
         give_back_listed(cpu, state, INT32_MAX);
     }
-    knoll_cpu_runs_give_back(cpu);
+    knoll_cpu_spans_give_up(cpu, true);
 }
 
 static bool make_current(struct knoll_cpu *cpu, struct knoll_cpu_class *state, uint32_t group)
@@ -190,17 +237,33 @@ static void *take_of_class(struct knoll_cpu *cpu, size_t size_class, size_t alig
     return block;
 }
 
-static void *take_run(struct knoll_cpu *cpu, size_t alignment, size_t size)
+/* Takes a run from the heap; a whole span of runs, if the request may be served from one and there is memory enough. */
+static void *take_run_from_heap(struct knoll_cpu *cpu, size_t alignment, size_t size)
 {
     struct knoll_cpus *cpus = cpu->cpus;
-    void *block = alignment <= BLOCK_ALIGNMENT ? knoll_cpu_runs_take(cpu, size) : NULL;
-    if (block != NULL)
-        return block;
+    void *block = NULL;
     cpu_lock(cpus);
     (void)knoll_cpu_collect_common(cpus);
-    block = knoll_cpu_take_run(cpus, alignment, size);
+    uint32_t span = span_serves(alignment, size) ? knoll_cpu_take_span(cpus) : NOWHERE;
+    if (span == NOWHERE)
+        block = knoll_cpu_take_run(cpus, alignment, size);
     cpu_unlock(cpus);
-    return block;
+    if (span == NOWHERE)
+        return block;
+    knoll_cpu_spans_add(cpu, span);
+    return knoll_cpu_spans_take(cpu, alignment, size);
+}
+
+static void *take_run(struct knoll_cpu *cpu, size_t alignment, size_t size)
+{
+    if (!span_serves(alignment, size) || cpu->span_count == 0)
+        return take_run_from_heap(cpu, alignment, size);
+    void *block = knoll_cpu_spans_take(cpu, alignment, size);
+    if (block == NULL) {
+        collect(cpu, KNOLL_CPU_BATCH);
+        block = knoll_cpu_spans_take(cpu, alignment, size);
+    }
+    return block != NULL ? block : take_run_from_heap(cpu, alignment, size);
 }
 
 static void give_back_what_is_known(struct knoll_cpu *cpu)
@@ -227,12 +290,11 @@ static void *take_when_short(struct knoll_cpu *cpu, unsigned size_class, size_t 
     cpu->shortages = __atomic_add_fetch(&cpus->shortages, 1, __ATOMIC_RELAXED);
     look_through_common(cpus);
     give_back_what_is_known(cpu);
-    if (size_class != CLASS_LARGE) {
+    if (size_class != CLASS_LARGE)
         block = take_of_class(cpu, size_class, alignment);
-        /* Only its owner may note that a slab has aligned blocks. */
-        for (uint32_t i = 1; i <= KNOLL_CPUS && block == NULL && alignment <= BLOCK_ALIGNMENT; i++)
-            block = take_from_queue(cpus, &cpus->queue[i], size_class);
-    }
+    /* Only its owner may note that a slab has aligned blocks. */
+    for (uint32_t i = 1; i <= KNOLL_CPUS && block == NULL && alignment <= BLOCK_ALIGNMENT; i++)
+        block = take_from_queue(cpus, &cpus->queue[i], size_class, size);
     if (block == NULL) {
         cpu_lock(cpus);
         block = knoll_cpu_take_otherwise(cpus, alignment, size);
@@ -297,15 +359,22 @@ static inline bool give_here(struct knoll_cpu *cpu, const struct cpu_place *plac
     return true;
 }
 
-static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place, void *block)
+static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     struct knoll_cpus *cpus = cpu->cpus;
+    uint32_t number = group_unit(place->group) + place->index;
+    uint32_t owner = entry_owner(place->entry);
     if (!cpu_run_holds(place))
         return false;
-    if (knoll_cpu_runs_keep(cpu, place))
+    if (owner == cpu->number) {
+        knoll_cpu_spans_give(cpu, number);
+        knoll_cpu_spans_settle(cpu);
         return true;
+    }
+    if (owner != NOBODY)
+        return knoll_cpu_return(cpus, place);
     cpu_lock(cpus);
-    knoll_free(&cpus->heap, block);
+    knoll_cpu_give_run(cpus, number);
     (void)knoll_cpu_collect_common(cpus);
     cpu_unlock(cpus);
     return true;
@@ -327,10 +396,10 @@ static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
 }
 
 /* Gives back the block at this place; false if nobody holds it. */
-static bool give(struct knoll_cpu *cpu, const struct cpu_place *place, void *block)
+static bool give(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     if (place->shape == NULL)
-        return give_run(cpu, place, block);
+        return give_run(cpu, place);
     uint32_t owner = entry_owner(place->entry);
     return owner == NOBODY        ? give_to_nobody(cpu, place)
            : owner == cpu->number ? give_here(cpu, place)
@@ -341,14 +410,14 @@ static bool give(struct knoll_cpu *cpu, const struct cpu_place *place, void *blo
 static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) || !give(cpu, &place, block)))
+    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) || !give(cpu, &place)))
         knoll_cpu_report_address(cpu->cpus, block);
 }
 
 void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (cpu_find_slab(&cpu->cpus->region[0], block, &place) && shape_has(place.shape, place.index)) {
+    if (cpu_find_slab(cpu->cpus, FIRST_REGION, block, &place) && shape_has(place.shape, place.index)) {
         uint32_t owner = entry_owner(place.entry);
         if (owner == cpu->number ? give_here(cpu, &place) : owner != NOBODY && cpu_return(cpu->cpus, &place))
             return;
@@ -359,6 +428,7 @@ void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
 void knoll_cpu_collect(struct knoll_cpu *cpu)
 {
     collect(cpu, UINT32_MAX);
+    knoll_cpu_spans_give_up(cpu, false);
 }
 
 /* ---- Coming and going ---- */
@@ -377,6 +447,7 @@ int knoll_cpu_start(struct knoll_cpu *cpu, struct knoll_cpus *cpus, unsigned num
     cpu->cpus = cpus;
     cpu->number = number;
     cpu->shortages = __atomic_load_n(&cpus->shortages, __ATOMIC_RELAXED);
+    knoll_cpu_spans_begin(cpu);
     for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
         cpu->size_class[i].current = &cpu->none;
         cpu->size_class[i].room = cpu_most_free(i);

@@ -21,24 +21,44 @@
 
 /* ---- Making ---- */
 
-/* Puts the entries at the span's start, and gives the rest to the heap. */
-static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t least)
+/* Gives memory to the heap, of which these are the entries. */
+static int add_part(struct knoll_cpus *cpus, void *start, size_t size, struct knoll_cpu_entry *entries)
 {
-    struct knoll_heap *heap = &cpus->heap;
+    int error = knoll_add_memory(&cpus->heap, start, size);
+    if (error != KNOLL_OK)
+        return error;
+    cpus->region[cpus->region_count] = (struct knoll_cpu_region){(uintptr_t)start, size, entries};
+    __atomic_store_n(&cpus->region_count, cpus->region_count + 1, __ATOMIC_RELEASE);
+    return KNOLL_OK;
+}
+
+/* How much the region takes that is before the first one: as few pages as make one. */
+static size_t bytes_before_first(void)
+{
+    size_t pages = 1;
+    while (knoll_region_table_units(pages * KNOLL_PAGE >> KNOLL_UNIT_SHIFT) >= pages * KNOLL_PAGE >> KNOLL_UNIT_SHIFT)
+        pages++; /* two, but for what KNOLL_TABLE_SLACK asks for */
+    return FIRST_REGION * pages * KNOLL_PAGE;
+}
+
+/* Puts the entries at the span's start, and gives the rest to the heap: of a new heap the first `before` bytes as a
+ * region by themselves. */
+static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t least, size_t before)
+{
     size_t groups = size >> GROUP_BYTES_SHIFT; /* more than what is left has */
     size_t bytes = (groups * sizeof(struct knoll_cpu_entry) + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
-    int error = knoll_region_limits(heap, start, size, least);
+    int error = knoll_region_limits(&cpus->heap, start, size, least);
     if (error != KNOLL_OK)
         return error;
     unsigned char *rest = (unsigned char *)start + bytes;
-    error = heap->total == 0 ? knoll_init(heap, rest, size - bytes) : knoll_add_memory(heap, rest, size - bytes);
-    if (error != KNOLL_OK)
-        return error;
+    if (size - bytes < before + least)
+        return KNOLL_ERROR_TOO_SMALL;
     if (!KNOLL_MEMORY_IS_ZERO)
         __builtin_memset(start, 0, bytes);
-    cpus->region[cpus->region_count] = (struct knoll_cpu_region){(uintptr_t)rest, size - bytes, start};
-    __atomic_store_n(&cpus->region_count, cpus->region_count + 1, __ATOMIC_RELEASE);
-    return KNOLL_OK;
+    struct knoll_cpu_entry *entries = start;
+    if (before != 0)
+        (void)add_part(cpus, rest, before, entries);
+    return add_part(cpus, rest + before, size - bytes - before, entries + (before >> GROUP_BYTES_SHIFT));
 }
 
 int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
@@ -56,13 +76,13 @@ int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu
         cpus->queue[i].rest = QUEUE_END;
         cpus->queue[i].is_off = 1;
     }
-    return add_region(cpus, start, size, KNOLL_MINIMUM_HEAP);
+    return add_region(cpus, start, size, KNOLL_MINIMUM_HEAP, bytes_before_first());
 }
 
 int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 {
     cpu_lock(cpus);
-    int error = add_region(cpus, start, size, KNOLL_PAGE);
+    int error = add_region(cpus, start, size, KNOLL_PAGE, 0);
     cpu_unlock(cpus);
     return error;
 }
@@ -130,16 +150,14 @@ uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)
 
 /* ---- Queues ---- */
 
-/* Frees the runs that start in this group and were returned, and lets it go. A run's bit goes only after it, so that
- * who looks at the bit first and then for the run sees that it was given back. */
+/* Frees the runs of no span that start in this group and were returned, and lets it go. */
 static void free_runs(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
     for (uint64_t left = bits; left != 0; left &= left - 1) /* at most GROUP_UNITS rounds */
         knoll_free(&cpus->heap, unit_address(&cpus->heap, group_unit(group) + bits_lowest(left)));
-    __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
-    knoll_cpu_queue_let_go(cpus, group);
+    knoll_cpu_runs_seen(cpus, group, bits);
 }
 
 /* Looks through the queue of nobody, or of a processor that is off. */
@@ -152,14 +170,13 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
         return 0;
     for (; seen < KNOLL_CPU_BATCH && knoll_cpu_queue_take(cpus, queue, &group); seen++) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        if (entry_shape(entry) == 0) {
-            free_runs(cpus, group);
-        } else if (entry_owner(entry) == NOBODY || entry_owner(entry) == owner) {
-            if (knoll_cpu_accept(cpus, group))
-                (void)knoll_cpu_give_back(cpus, group);
-        } else {
+        bool is_here = entry_owner(entry) == NOBODY || (entry_owner(entry) == owner && entry_shape(entry) != 0);
+        if (!is_here)
             knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
-        }
+        else if (entry_shape(entry) == 0)
+            free_runs(cpus, group);
+        else if (knoll_cpu_accept(cpus, group))
+            (void)knoll_cpu_give_back(cpus, group);
     }
     knoll_cpu_queue_close(queue);
     return seen;
@@ -176,16 +193,13 @@ uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus)
 
 /* ---- Runs, and what can be served no other way ---- */
 
-/* Says that no slab has a part of the group in which this run starts. */
-static void know_run(struct knoll_cpus *cpus, const void *address)
+/* Says that the run at this address is of no span. Returns its first unit. */
+static uint32_t know_run(struct knoll_cpus *cpus, const void *address)
 {
     const struct knoll_region *region = region_of_address(&cpus->heap, address);
-    uint32_t unit = (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT);
-    struct knoll_cpu_entry *entry = cpu_entry(cpus, region_unit_number(region, unit) >> GROUP_SHIFT);
-    if (entry_shape(entry) != 0) {
-        entry_set_free(entry, 0);
-        __atomic_store_n(&entry->shape, 0, __ATOMIC_RELAXED);
-    }
+    uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT));
+    entry_begin_run(cpu_entry(cpus, number >> GROUP_SHIFT), number % GROUP_UNITS, NOBODY);
+    return number;
 }
 
 void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
@@ -197,8 +211,27 @@ void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
         return NULL;
     heap->allocations++;
     account_used(heap, usable);
-    know_run(cpus, block);
+    (void)know_run(cpus, block);
     return block;
+}
+
+void knoll_cpu_give_run(struct knoll_cpus *cpus, uint32_t number)
+{
+    size_t size = knoll_large_give(&cpus->heap, number);
+    cpus->heap.headroom += size;
+}
+
+uint32_t knoll_cpu_take_span(struct knoll_cpus *cpus)
+{
+    if (knoll_available_bytes(&cpus->heap) < (1 + SPANS_LEFT) * SPAN_BYTES)
+        return NOWHERE;
+    void *block = knoll_cpu_take_run(cpus, SPAN_BYTES, SPAN_BYTES);
+    if (block == NULL)
+        return NOWHERE;
+    uint32_t number = know_run(cpus, block);
+    *entry_of(&cpus->heap, number) |= RUN_NESTED;
+    cpus->heap.spans++;
+    return number;
 }
 
 void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t size)
@@ -213,7 +246,10 @@ void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t
         entry_note_alignment(entry, alignment);
         entry_set_owner(entry, NOBODY, true);
     } else {
-        know_run(cpus, block);
+        uint32_t number = know_run(cpus, block);
+        uint32_t *run = entry_of(&cpus->heap, number);
+        entry_set_loose_run(cpu_entry(cpus, number >> GROUP_SHIFT), number % GROUP_UNITS, (*run & RUN_LOOSE) != 0);
+        *run &= ~RUN_LOOSE;
     }
     return block;
 }

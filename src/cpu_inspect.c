@@ -5,13 +5,13 @@
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
 #include "cpu_table.h"
+#include "invariants.h"
 
 /* ---- Statistics ---- */
 
 /* Takes the blocks that callers do not hold, though the heap counts them as used, out of the statistics. */
-static void discount(struct knoll_stats *stats, size_t size_class, uint32_t blocks, size_t size)
+static void discount(struct knoll_stats *stats, size_t size_class, size_t blocks, size_t bytes)
 {
-    size_t bytes = blocks * size;
     if (size_class != CLASS_LARGE) {
         stats->size_class[size_class].used_blocks -= blocks;
     } else {
@@ -28,17 +28,29 @@ static void discount_slab(struct knoll_stats *stats, const struct knoll_cpu_entr
     uint64_t bits = entry_returned(entry);
     if (entry_owner(entry) != NOBODY)
         bits |= entry_free(entry);
-    discount(stats, shape->size_class, bits_count(bits), shape->size);
+    discount(stats, shape->size_class, bits_count(bits), (size_t)bits_count(bits) * shape->size);
 }
 
+/* Of a span's run the processor may change the cells meanwhile: then it is not returned any more. */
 static void discount_runs(const struct knoll_cpus *cpus, struct knoll_stats *stats, uint32_t group)
 {
-    const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    for (uint32_t i = 0; i < GROUP_UNITS; i++) {
-        const uint32_t *run = entry_of(&cpus->heap, group_unit(group) + i);
-        if ((entry_returned(entry) >> i & 1) != 0 || entry_keeps(entry, i))
-            discount(stats, CLASS_LARGE, 1, (size_t)large_length(run) << KNOLL_UNIT_SHIFT);
+    uint64_t bits = entry_returned(cpu_entry(cpus, group));
+    for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
+        const uint32_t *run = entry_of(&cpus->heap, group_unit(group) + bits_lowest(bits));
+        uint32_t length = __atomic_load_n(&run[CELL_LARGE_LENGTH], __ATOMIC_RELAXED);
+        if (cell_kind(__atomic_load_n(run, __ATOMIC_RELAXED)) == RUN_LARGE)
+            discount(stats, CLASS_LARGE, 1, (size_t)length << KNOLL_UNIT_SHIFT);
     }
+}
+
+/* If a span starts with this group, which is no slab's: to the heap it is one large block. */
+static void discount_span(const struct knoll_cpus *cpus, struct knoll_stats *stats, uint32_t group)
+{
+    const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+    bool is_aligned = ((uintptr_t)unit_address(&cpus->heap, group_unit(group)) & (SPAN_BYTES - 1)) == 0;
+    if (is_aligned && entry_owner(entry) != NOBODY)
+        discount(stats, CLASS_LARGE, (size_t)1 - span_runs(entry),
+                 (size_t)(SPAN_UNITS - span_held(entry)) << KNOLL_UNIT_SHIFT);
 }
 
 void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats)
@@ -50,10 +62,12 @@ void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats)
         for (uint32_t index = cpus->heap.region[i]->first >> GROUP_SHIFT; index < groups; index++) {
             uint32_t group = index | i << GROUP_INDEX_BITS;
             const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-            if (entry_shape(entry) != 0)
+            if (entry_shape(entry) != 0) {
                 discount_slab(stats, entry);
-            else if ((entry_returned(entry) | entry_free(entry)) != 0)
+            } else {
+                discount_span(cpus, stats, group);
                 discount_runs(cpus, stats, group);
+            }
         }
     }
     cpu_unlock(cpus);
@@ -77,12 +91,45 @@ static bool slab_agrees(const struct knoll_cpus *cpus, const struct knoll_region
            (entry_free(entry) & entry_returned(entry)) == 0;
 }
 
+/* Whether the group in which this run starts says that it is no slab's, and whose. */
+static bool run_is_of(const struct knoll_cpus *cpus, uint32_t number, uint32_t owner)
+{
+    const struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
+    return entry_shape(entry) == 0 && entry_owner(entry) == owner;
+}
+
+/* Whether the runs of the span that starts with this unit follow one another, and it says what is held of them. */
+static bool span_agrees(const struct knoll_cpus *cpus, uint32_t number)
+{
+    const struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
+    uint32_t owner = entry_owner(entry);
+    uint32_t held = 0;
+    uint32_t runs = 0;
+    uint32_t unit = number + SPAN_HEAD;
+    while (unit - number < SPAN_UNITS - SPAN_TAIL) { /* at most SPAN_UNITS rounds */
+        const uint32_t *run = entry_of(&cpus->heap, unit);
+        bool is_held = cell_kind(*run) == RUN_LARGE;
+        uint32_t length = is_held ? large_length(run) : free_run_length(run);
+        if ((!is_held && cell_kind(*run) != RUN_FREE) || length == 0 || (is_held && !run_is_of(cpus, unit, owner)))
+            return false;
+        held += is_held ? length : 0;
+        runs += is_held;
+        unit += length;
+    }
+    return run_is_of(cpus, number, owner) && owner != NOBODY && owner <= KNOLL_CPUS && held == span_held(entry) &&
+           runs == span_runs(entry) && unit - number == SPAN_UNITS - SPAN_TAIL;
+}
+
 static bool region_agrees(const struct knoll_cpus *cpus, const struct knoll_region *region)
 {
     for (uint32_t index = region->first; index < region->count; index += run_length(region, index)) {
-        enum run_kind kind = cell_kind(*region_entry(region, index));
-        const struct knoll_cpu_entry *entry = cpu_entry(cpus, region_unit_number(region, index) >> GROUP_SHIFT);
-        if (kind == RUN_SLAB ? !slab_agrees(cpus, region, index) : kind == RUN_LARGE && entry_shape(entry) != 0)
+        const uint32_t *run = region_entry(region, index);
+        uint32_t number = region_unit_number(region, index);
+        bool agrees = cell_kind(*run) == RUN_SLAB    ? slab_agrees(cpus, region, index)
+                      : cell_kind(*run) != RUN_LARGE ? true
+                      : is_span(run)                 ? span_agrees(cpus, number)
+                                                     : run_is_of(cpus, number, NOBODY);
+        if (!agrees)
             return false;
     }
     return true;
@@ -95,6 +142,58 @@ int knoll_cpus_check(const struct knoll_cpus *cpus)
         if (!region_agrees(cpus, cpus->heap.region[i]))
             broken = -1;
     return broken;
+}
+
+/* How many free runs of the processor's spans belong into a list. */
+static uint32_t runs_to_list(const struct knoll_cpu *cpu, uint32_t number)
+{
+    uint32_t count = 0;
+    for (uint32_t unit = number + SPAN_HEAD; unit - number < SPAN_UNITS - SPAN_TAIL;) { /* at most SPAN_UNITS rounds */
+        const uint32_t *run = entry_of(&cpu->runs, unit);
+        bool is_free = cell_kind(*run) == RUN_FREE;
+        count += is_free && free_run_length(run) >= RUN_SHORTEST;
+        unit += is_free ? free_run_length(run) : large_length(run);
+    }
+    return count;
+}
+
+/* Whether just so many runs are in the processor's lists, each in the right one, and linked both ways. */
+static bool lists_agree(const struct knoll_cpu *cpu, uint32_t count)
+{
+    for (unsigned id = 0; id < list_count(&cpu->runs); id++) {
+        struct run_list list = {&cpu->runs.list[id], RUN_FREE, id};
+        uint32_t previous = NOWHERE;
+        if (list_is_filled(&cpu->runs, id) != (*list.head != NOWHERE))
+            return false;
+        for (uint32_t number = *list.head; number != NOWHERE; count--) { /* at most count rounds in all */
+            const uint32_t *run = knoll_check_member(&cpu->runs, &list, number);
+            if (count == 0 || run == NULL || link_before(run, RUN_FREE) != previous)
+                return false;
+            previous = number;
+            number = link_after(run, RUN_FREE);
+        }
+    }
+    return count == 0;
+}
+
+/* Whether the processor's spans are what it says of them, and their free runs in its lists. */
+static bool spans_agree(const struct knoll_cpu *cpu)
+{
+    uint32_t left = cpu->span_count;
+    uint32_t held = 0;
+    uint32_t to_list = 0;
+    uint32_t previous = NO_GROUP;
+    for (uint32_t group = cpu->spans; group != NO_GROUP; left--) { /* at most span_count rounds */
+        const struct knoll_cpu_entry *entry = cpu_entry(cpu->cpus, group);
+        if (left == 0 || entry->previous != previous || entry_owner(entry) != cpu->number ||
+            !span_agrees(cpu->cpus, group_unit(group)))
+            return false;
+        held += span_held(entry);
+        to_list += runs_to_list(cpu, group_unit(group));
+        previous = group;
+        group = entry->next;
+    }
+    return left == 0 && held == cpu->held && lists_agree(cpu, to_list);
 }
 
 int knoll_cpu_check(const struct knoll_cpu *cpu)
@@ -118,5 +217,5 @@ int knoll_cpu_check(const struct knoll_cpu *cpu)
         if (left != 0 || (state->listed != 0 && state->oldest != previous) || most != cpu_most_free(i))
             return -1;
     }
-    return knoll_cpu_runs_agree(cpu) ? 0 : -1;
+    return spans_agree(cpu) ? 0 : -1;
 }

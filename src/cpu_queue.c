@@ -27,16 +27,15 @@ bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct c
         uintptr_t offset = (uintptr_t)address - seen->start;
         if (offset >= seen->size)
             continue;
-        if (cpu_find_slab(seen, address, place)) {
-            place->group |= i << GROUP_INDEX_BITS;
+        if (cpu_find_slab(cpus, i, address, place))
             return shape_has(place->shape, place->index);
-        }
         const struct knoll_region *region = cpus->heap.region[i];
         uint32_t unit = (uint32_t)(offset >> KNOLL_UNIT_SHIFT);
         uint32_t group = unit >> GROUP_SHIFT;
         *place = (struct cpu_place){&seen->entries[group], NULL, group | i << GROUP_INDEX_BITS, unit % GROUP_UNITS};
         uint64_t returned = __atomic_load_n(&place->entry->returned, __ATOMIC_ACQUIRE); /* before the run's cell */
-        return (returned & bit(place->index)) == 0 && unit >= region->first && large_starts(region, address);
+        return (returned & bit(place->index)) == 0 && unit >= region->first && large_starts(region, address) &&
+               !is_span(region_entry(region, unit));
     }
     return false;
 }
@@ -52,8 +51,13 @@ void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address)
 {
     struct cpu_place place;
     struct block block;
-    bool is_free = knoll_cpu_find(cpus, address, &place) || knoll_block_find(&cpus->heap, address, &block);
-    knoll_cpu_report(cpus, is_free ? KNOLL_FAULT_DOUBLE_FREE : knoll_address_fault(&cpus->heap, address), address);
+    enum knoll_fault fault = knoll_address_fault(&cpus->heap, address);
+    if (knoll_cpu_find(cpus, address, &place))
+        fault = KNOLL_FAULT_DOUBLE_FREE;
+    else if (knoll_block_find(&cpus->heap, address, &block))
+        fault = block.place.shape == NULL && is_span(block.place.slab) ? KNOLL_FAULT_NOT_HANDED_OUT
+                                                                       : KNOLL_FAULT_DOUBLE_FREE;
+    knoll_cpu_report(cpus, fault, address);
 }
 
 /* ---- Queues ---- */
@@ -114,8 +118,7 @@ bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place)
     if (place->shape != NULL)
         return cpu_return(cpus, place);
     uint64_t mask = bit(place->index);
-    if (entry_keeps(place->entry, place->index) ||
-        (__atomic_fetch_or(&place->entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
+    if ((__atomic_fetch_or(&place->entry->returned, mask, __ATOMIC_SEQ_CST) & mask) != 0)
         return false;
     knoll_cpu_push(cpus, place->group);
     return true;
@@ -138,6 +141,12 @@ bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
     return bits != 0;
 }
 
+void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits)
+{
+    __atomic_fetch_and(&cpu_entry(cpus, group)->returned, ~bits, __ATOMIC_RELEASE);
+    knoll_cpu_queue_let_go(cpus, group);
+}
+
 static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
@@ -148,7 +157,7 @@ static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void 
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
-    if (!cpu_find_slab(&cpus->region[0], block, &place) || !shape_has(place.shape, place.index) ||
+    if (!cpu_find_slab(cpus, FIRST_REGION, block, &place) || !shape_has(place.shape, place.index) ||
         !cpu_return(cpus, &place))
         free_slowly(cpus, block);
 }

@@ -35,49 +35,61 @@ static bool find_held(struct knoll_cpus *cpus, const void *block, struct cpu_pla
 
 /* ---- Reallocating ---- */
 
-/* Makes the block's run as long as this request needs, if it can. The lock is held. */
-static bool resize_run(struct knoll_cpus *cpus, const struct cpu_place *place, size_t alignment, size_t size)
+/* Makes a run of no span so many units long, if it can. */
+static bool resize_under_lock(struct knoll_cpus *cpus, const struct cpu_place *place, uint32_t length)
 {
     struct knoll_heap *heap = &cpus->heap;
+    cpu_lock(cpus);
     size_t before = usable(cpus, place);
-    size_t length = knoll_large_length(alignment, size);
-    if (size > heap->total || !knoll_large_resize(heap, group_unit(place->group) + place->index, (uint32_t)length))
-        return false;
+    bool is_resized = knoll_large_resize(heap, group_unit(place->group) + place->index, length);
     size_t after = usable(cpus, place);
     if (after > before)
         account_used(heap, after - before);
     else
         heap->headroom += before - after;
-    return true;
+    cpu_unlock(cpus);
+    return is_resized;
+}
+
+/* Makes the block's run as long as this request needs, if it can: not one in another's span. */
+static bool resize_run(struct knoll_cpu *cpu, const struct cpu_place *place, size_t alignment, size_t size)
+{
+    size_t length = knoll_large_length(alignment, size);
+    uint32_t owner = entry_owner(place->entry);
+    if (size > cpu->cpus->heap.total)
+        return false;
+    if (length << KNOLL_UNIT_SHIFT == usable(cpu->cpus, place))
+        return true;
+    if (owner == NOBODY)
+        return resize_under_lock(cpu->cpus, place, (uint32_t)length);
+    return owner == cpu->number &&
+           knoll_cpu_spans_resize(cpu, group_unit(place->group) + place->index, (uint32_t)length);
 }
 
 /* Whether the block can serve this request where it is, having been made shorter or longer if it is a run. */
-static bool stays(struct knoll_cpus *cpus, const struct cpu_place *place, size_t alignment, size_t size)
+static bool stays(struct knoll_cpu *cpu, const struct cpu_place *place, size_t alignment, size_t size)
 {
     unsigned size_class = class_for(alignment, size);
     if (place->shape != NULL)
         return size_class == place->shape->size_class;
-    if (size_class != CLASS_LARGE)
+    if (size_class != CLASS_LARGE || !resize_run(cpu, place, alignment, size))
         return false;
-    cpu_lock(cpus);
-    bool stays = resize_run(cpus, place, alignment, size);
-    if (stays)
-        *run_cells(cpus, place) &= ~RUN_LOOSE;
-    cpu_unlock(cpus);
-    return stays;
+    entry_set_loose_run(place->entry, place->index, false);
+    return true;
 }
 
 /* Keeps a block that could not move where it is, as short as it can be made there. That is no failure. */
-static void loosen(struct knoll_cpus *cpus, const struct cpu_place *place, size_t alignment, size_t size)
+static void loosen(struct knoll_cpu *cpu, const struct cpu_place *place, size_t alignment, size_t size)
 {
+    struct knoll_cpus *cpus = cpu->cpus;
+    if (place->shape == NULL) {
+        (void)resize_run(cpu, place, alignment, size);
+        entry_set_loose_run(place->entry, place->index, true);
+    }
     cpu_lock(cpus);
     cpus->heap.failures--;
-    if (place->shape != NULL) {
+    if (place->shape != NULL)
         entry_set_owner(place->entry, entry_owner(place->entry), true);
-    } else {
-        (void)resize_run(cpus, place, alignment, size);
-        *run_cells(cpus, place) |= RUN_LOOSE;
-    }
     cpu_unlock(cpus);
 }
 
@@ -91,7 +103,7 @@ void *knoll_cpu_realloc(struct knoll_cpu *cpu, void *block, size_t size)
         return NULL;
     size_t before = usable(cpus, &place);
     size_t alignment = kept_alignment(cpus, &place);
-    if (stays(cpus, &place, alignment, size))
+    if (stays(cpu, &place, alignment, size))
         return block;
     void *moved = knoll_cpu_aligned_alloc(cpu, alignment, size);
     if (moved != NULL) {
@@ -101,7 +113,7 @@ void *knoll_cpu_realloc(struct knoll_cpu *cpu, void *block, size_t size)
     }
     if (size > before)
         return NULL;
-    loosen(cpus, &place, alignment, size);
+    loosen(cpu, &place, alignment, size);
     return block;
 }
 
@@ -122,7 +134,7 @@ static bool fits(const struct knoll_cpus *cpus, const struct cpu_place *place, c
     if (!is_power_of_two(alignment) || ((uintptr_t)block & (alignment - 1)) != 0)
         return false;
     size_t kept = kept_alignment(cpus, place);
-    bool loose = place->shape != NULL ? entry_is_loose(place->entry) : (*run_cells(cpus, place) & RUN_LOOSE) != 0;
+    bool loose = place->shape != NULL ? entry_is_loose(place->entry) : entry_has_loose_run(place->entry, place->index);
     return serves(cpus, place, alignment, size) || (kept > alignment && serves(cpus, place, kept, size)) ||
            (loose && size <= usable(cpus, place));
 }

@@ -87,6 +87,10 @@ static inline uint32_t entry_owner(const struct knoll_cpu_entry *entry)
     return __atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_MASK;
 }
 
+/* The heap's region from which processors have memory. Where they have spans there is one before it, of a unit or a
+ * few, of which no span can be: its number is that of the region which a processor's lists end in. */
+#define FIRST_REGION (KNOLL_CPU_SPAN_SHIFT == 0 ? 0u : 1u)
+
 static inline bool entry_is_loose(const struct knoll_cpu_entry *entry)
 {
     return (__atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_LOOSE) != 0;
@@ -116,10 +120,11 @@ static inline void entry_note_alignment(struct knoll_cpu_entry *entry, size_t al
         __atomic_store_n(&entry->alignment, (uint8_t)(bits_highest(alignment) - 4), __ATOMIC_RELAXED);
 }
 
-/* Finds the slab of this region that the address is in; false if it is in none. `group` counts from the region's start.
- */
-static inline bool cpu_find_slab(const struct knoll_cpu_region *region, const void *address, struct cpu_place *place)
+/* Finds the slab that the address is in, in the region of this number; false if it is in none. */
+static inline bool cpu_find_slab(const struct knoll_cpus *cpus, uint32_t number, const void *address,
+                                 struct cpu_place *place)
 {
+    const struct knoll_cpu_region *region = &cpus->region[number];
     uintptr_t offset = (uintptr_t)address - region->start;
     if (offset >= region->size)
         return false;
@@ -129,7 +134,7 @@ static inline bool cpu_find_slab(const struct knoll_cpu_region *region, const vo
     place->shape = shape_of(shape);
     uint32_t within = (uint32_t)(uintptr_t)address & place->shape->low;
     uintptr_t start = offset - within; /* of whole groups, so that one shift makes of it where the slab's entry is */
-    place->group = (uint32_t)(start >> GROUP_BYTES_SHIFT);
+    place->group = number << GROUP_INDEX_BITS | (uint32_t)(start >> GROUP_BYTES_SHIFT);
     place->entry =
         (struct knoll_cpu_entry *)((uintptr_t)region->entries + (start >> (GROUP_BYTES_SHIFT - ENTRY_SHIFT)));
     place->index = shape_block_at(place->shape, within);
@@ -151,21 +156,36 @@ static inline bool cpu_slab_holds(const struct cpu_place *place)
     return shape_has(place->shape, place->index) && (cpu_slab_not_held(place->entry) >> place->index & 1) == 0;
 }
 
-/* Of a run: whether a processor keeps it. Bytes, because runs of one group may be kept by several. */
-static inline bool entry_keeps(const struct knoll_cpu_entry *entry, uint32_t index)
+/* Of a run: whether it was asked for as another size, see knoll_realloc. Who holds it says so, and not in the run's
+ * cells: who gives back its neighbours reads these. */
+static inline bool entry_has_loose_run(const struct knoll_cpu_entry *entry, uint32_t index)
 {
-    return __atomic_load_n((const uint8_t *)&entry->free + index, __ATOMIC_RELAXED) != 0;
+    return (__atomic_load_n(&entry->alignment, __ATOMIC_RELAXED) >> index & 1) != 0;
 }
 
-static inline void entry_set_keeps(struct knoll_cpu_entry *entry, uint32_t index, bool keeps)
+static inline void entry_set_loose_run(struct knoll_cpu_entry *entry, uint32_t index, bool is_loose)
 {
-    __atomic_store_n((uint8_t *)&entry->free + index, (uint8_t)keeps, __ATOMIC_RELAXED);
+    if (is_loose)
+        __atomic_fetch_or(&entry->alignment, (uint8_t)(1u << index), __ATOMIC_RELAXED);
+    else if (entry_has_loose_run(entry, index))
+        __atomic_fetch_and(&entry->alignment, (uint8_t) ~(1u << index), __ATOMIC_RELAXED);
+}
+
+/* Says that a run starts at this unit of the group, which is no slab's, and who has the span that it is in. */
+static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t index, uint32_t owner)
+{
+    if (entry_shape(entry) != 0) {
+        __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->shape, 0, __ATOMIC_RELAXED);
+    }
+    entry_set_loose_run(entry, index, false);
+    entry_set_owner(entry, owner, false);
 }
 
 static inline bool cpu_run_holds(const struct cpu_place *place)
 {
     /* not covered: knoll_cpu_find saw no returned run, so it must be returned between its look and this one */
-    return (entry_returned(place->entry) >> place->index & 1) == 0 && !entry_keeps(place->entry, place->index);
+    return (entry_returned(place->entry) >> place->index & 1) == 0;
 }
 
 static inline struct knoll_cpu_entry *cpu_entry(const struct knoll_cpus *cpus, uint32_t group)
@@ -243,19 +263,64 @@ void knoll_cpu_queue_let_go(struct knoll_cpus *cpus, uint32_t group);
  * go. False if there was nothing, and so perhaps no slab. */
 bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
 
-/* ---- Runs that a processor keeps (cpu_runs.c) ---- */
+/* Says that the runs of this group with these bits, which were returned, have been given back, and lets it go. A run's
+ * bit goes only after it, so that who looks at the bit first and then for the run sees that it was given back. */
+void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits);
 
-/* Takes a run for a request of so many bytes; NULL if none is kept that has its length. */
-void *knoll_cpu_runs_take(struct knoll_cpu *cpu, size_t size);
+/* ---- Spans: runs of a processor's own (cpu_spans.c) ---- */
 
-/* Keeps the run at this place, which is held, if it is short and was asked for without alignment. */
-bool knoll_cpu_runs_keep(struct knoll_cpu *cpu, const struct cpu_place *place);
+/* So many spans must be free besides one that is taken. */
+#define SPANS_LEFT 2u
 
-/* Gives all back to the heap. */
-void knoll_cpu_runs_give_back(struct knoll_cpu *cpu);
+#define SPAN_BYTES ((size_t)1 << KNOLL_CPU_SPAN_SHIFT)
+#define SPAN_UNITS ((uint32_t)(SPAN_BYTES >> KNOLL_UNIT_SHIFT))
+#define SPAN_HEAD  RUN_SHORTEST                               /* units at its start, and at its end, */
+#define SPAN_TAIL  (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 1u) /* that no run of it has */
 
-/* Whether all that are kept have the right length, and say that they are kept. */
-bool knoll_cpu_runs_agree(const struct knoll_cpu *cpu);
+/* Whether a request may be served from a span. */
+static inline bool span_serves(size_t alignment, size_t size)
+{
+    return KNOLL_CPU_SPAN_SHIFT != 0 && size <= SPAN_BYTES / 4 && alignment <= SPAN_BYTES / 4;
+}
+
+/* Whether this run, which is not free, is a span. */
+static inline bool is_span(const uint32_t *run)
+{
+    return (*run & RUN_NESTED) != 0;
+}
+
+/* What a span says of itself: its units that callers hold, and in how many runs. */
+static inline uint32_t span_held(const struct knoll_cpu_entry *entry)
+{
+    return (uint32_t)entry_free(entry);
+}
+
+static inline uint32_t span_runs(const struct knoll_cpu_entry *entry)
+{
+    return (uint32_t)(entry_free(entry) >> 32);
+}
+
+/* A processor that comes has none. */
+void knoll_cpu_spans_begin(struct knoll_cpu *cpu);
+
+/* Takes a run out of the processor's spans, for a request that they may serve; NULL if none has room. */
+void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size);
+
+/* Gives back a run that callers held, of one of the processor's spans. After one or several knoll_cpu_spans_settle is
+ * to be called. */
+void knoll_cpu_spans_give(struct knoll_cpu *cpu, uint32_t number);
+
+/* Gives up spans while more is free in them than may be. */
+void knoll_cpu_spans_settle(struct knoll_cpu *cpu);
+
+/* Makes a run of one of the processor's spans so many units long, where it lies; false if it cannot be. */
+bool knoll_cpu_spans_resize(struct knoll_cpu *cpu, uint32_t number, uint32_t length);
+
+/* Makes this run, which was taken for it, a span of the processor. */
+void knoll_cpu_spans_add(struct knoll_cpu *cpu, uint32_t number);
+
+/* Gives up the spans of which callers hold nothing, or all of them. */
+void knoll_cpu_spans_give_up(struct knoll_cpu *cpu, bool all);
 
 /* ---- The heap behind (cpu_heap.c). The lock is held, or nothing runs ---- */
 
@@ -272,6 +337,12 @@ uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group);
 
 /* Serves a request by a run. */
 void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size);
+
+/* Gives back a run of no span. */
+void knoll_cpu_give_run(struct knoll_cpus *cpus, uint32_t number);
+
+/* Takes a run that is to be a span; NOWHERE if there is none, or not much would be left. */
+uint32_t knoll_cpu_take_span(struct knoll_cpus *cpus);
 
 /* Serves a request that nothing else could, by whatever the heap has; counts a failure if that is nothing. */
 void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t size);

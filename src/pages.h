@@ -31,6 +31,9 @@ uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t len
  * there is no place in it. */
 uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t alignment);
 
+/* Takes this free run, all of it. Returns its length. */
+uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number);
+
 /* Changes the length of a run that is held from `length` to `wanted` units, where it lies; both are lengths that
  * knoll_pages_round returns. Shortening always succeeds; lengthening needs free units after it, and in classic
  * that the longer run may start there. False where it cannot be. */

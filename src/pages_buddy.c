@@ -147,6 +147,14 @@ uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t len
     }
 }
 
+uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number)
+{
+    uint32_t *entry = entry_of(heap, number);
+    uint32_t length = free_run_length(entry);
+    pull(heap, entry, bits_highest32(length));
+    return length;
+}
+
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
 {
     struct knoll_region *region = region_of_number(heap, number);

@@ -280,6 +280,13 @@ uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_
     return cut(heap, number, place_in(heap, number, before, length, alignment), length);
 }
 
+uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number)
+{
+    uint32_t length = free_run_length(entry_of(heap, number));
+    (void)cut(heap, number, 0, length);
+    return length;
+}
+
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
 {
     if (wanted < length)

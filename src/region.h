@@ -77,6 +77,7 @@ enum run_kind { RUN_NONE = 0, RUN_FREE = 1, RUN_LARGE = 2, RUN_SLAB = 3, RUN_END
 
 #define RUN_WAS_BLOCK CELL_FLAG /* FREE or NONE, in a first cell: a block that started here has been freed since */
 #define RUN_LOOSE     CELL_FLAG /* LARGE: longer than its size asks for, see knoll_realloc */
+#define RUN_NESTED    (1u << 6) /* LARGE: its units have cells of their own, which say the runs of a processor's span */
 
 /* FREE and END in compact: the run's length if that is from 1 to 3, else 0. */
 #define SHORT_SHIFT 27

@@ -187,63 +187,10 @@ static void what_a_processor_has(void **state)
     expect_what_a_processor_has(KNOLL_SLAB_MAXIMUM);
 }
 
-static void what_runs_a_processor_keeps(void **state)
-{
-    (void)state;
-    make(MIB(1));
-    void *run = knoll_cpu_malloc(&first, CLASSIC ? 5000 : 3000);
-    struct cpu_place place = find(run);
-    knoll_cpu_free(&first, run);
-    assert_true(entry_keeps(place.entry, place.index));
-    expect_of_first(0);
-    entry_set_keeps(place.entry, place.index, false);
-    expect_of_first(-1);
-    entry_set_keeps(place.entry, place.index, true);
-    assert_false(knoll_cpu_return(&cpus, &place)); /* as by who found it before it was kept */
-    struct knoll_cpu_runs *runs = &first.runs[0];
-    while (runs->count == 0)
-        runs++;
-    struct knoll_cpu_runs *others = runs == first.runs ? runs + 1 : runs - 1, kept = *runs;
-    for (unsigned i = 1; i < KNOLL_CPU_RUNS; i++) { /* of several each is looked at */
-        runs->run[i] = kept.run[0];
-        runs->count++;
-        expect_of_first(0);
-        runs->run[i] = place.group << GROUP_SHIFT ^ GROUP_UNITS; /* where none is */
-        expect_of_first(-1);
-        runs->run[i] = kept.run[0];
-    }
-    *runs = kept;
-    others->run[0] = runs->run[0];
-    others->count = 1;
-    runs->count = 0;
-    expect_of_first(-1);
-    others->count = 0;
-    *runs = kept;
-    expect_of_first(0);
-}
-
-static void which_runs_a_processor_keeps(void **state)
-{
-    (void)state;
-    make(MIB(1));
-    size_t longest = CLASSIC ? 32768 : 4096;
-    for (size_t size = KNOLL_SLAB_MAXIMUM + 1; size <= 2 * longest; size += 512) {
-        void *run = knoll_cpu_malloc(&first, size);
-        struct cpu_place place = find(run);
-        knoll_cpu_free(&first, run);
-        assert_int_equal(entry_keeps(place.entry, place.index), size <= longest);
-        void *again = knoll_cpu_malloc(&first, size);
-        assert_true(again == run || size > longest);
-        knoll_cpu_free(&first, again);
-        expect_of_first(0);
-    }
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_said_of_slabs),          cmocka_unit_test(what_alignment_a_slab_has),
     cmocka_unit_test(what_each_group_of_a_slab_says), cmocka_unit_test(what_is_said_of_runs),
-    cmocka_unit_test(what_a_processor_has),           cmocka_unit_test(what_runs_a_processor_keeps),
-    cmocka_unit_test(which_runs_a_processor_keeps),
+    cmocka_unit_test(what_a_processor_has),
 };
 
 CHECK_MAIN(tests)

@@ -235,7 +235,7 @@ static void run(const struct load *load, unsigned processors)
     size_t size = ((size_t)processors + 4) << (load->kind == 0 ? 21 : 24);
     players = processors;
     make_heap(size, players, lock, unlock, NULL);
-    size_t entries = cpus.region[0].size >> GROUP_BYTES_SHIFT;
+    size_t entries = size >> GROUP_BYTES_SHIFT; /* more than there are */
     line_writer = calloc(entries * sizeof(struct knoll_cpu_entry) / LINE_BYTES + 1, sizeof *line_writer);
     memset(player, 0, sizeof player);
     memset(queue_writer, 0, sizeof queue_writer);
