@@ -52,23 +52,6 @@ static __attribute__((noinline)) void settle(struct knoll_cpu *cpu, struct knoll
 
 /* ---- What others returned ---- */
 
-/* Gives back the runs of the processor's spans that start in this group and were returned, and lets it go. One that is
- * none any more was given back by this processor while it was returned. */
-static void accept_runs(struct knoll_cpu *cpu, uint32_t group)
-{
-    struct knoll_cpus *cpus = cpu->cpus;
-    uint64_t bits = __atomic_load_n(&cpu_entry(cpus, group)->returned, __ATOMIC_ACQUIRE);
-    for (uint64_t left = bits; left != 0; left &= left - 1) { /* at most GROUP_UNITS rounds */
-        uint32_t number = group_unit(group) + bits_lowest(left);
-        if (cell_kind(*entry_of(&cpus->heap, number)) == RUN_LARGE)
-            knoll_cpu_spans_give(cpu, number);
-        else
-            knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
-    }
-    knoll_cpu_runs_seen(cpus, group, bits);
-    knoll_cpu_spans_settle(cpu);
-}
-
 /* Looks through so many groups of the processor's queue. */
 static void collect(struct knoll_cpu *cpu, uint32_t most)
 {
@@ -84,7 +67,7 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
             continue;
         }
         if (entry_shape(entry) == 0) {
-            accept_runs(cpu, group);
+            knoll_cpu_spans_accept(cpu, group);
             continue;
         }
         uint64_t before = entry_free(entry);
@@ -94,57 +77,6 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
         }
     }
     knoll_cpu_queue_close(queue);
-}
-
-/* Takes a block of this class that was returned to the slab of this group, which is in hand; NULL if there is none. */
-static void *take_returned_block(struct knoll_cpus *cpus, uint32_t group, unsigned size_class)
-{
-    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    /* Without what was freed twice at once, which its owner reports. */
-    uint64_t right = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & ~entry_free(entry);
-    if (right == 0 || cpu_slab_shape(entry)->size_class != size_class)
-        return NULL;
-    unsigned index = bits_lowest(right);
-    __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
-    return unit_address(&cpus->heap, group_unit(group)) + block_offset((uint32_t)class_size(size_class), index);
-}
-
-/* The same for a run of this length that was returned to its span. It stays held by the processor that has the span. */
-static void *take_returned_run(struct knoll_cpus *cpus, uint32_t group, size_t length)
-{
-    struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
-    for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
-        uint32_t number = group_unit(group) + bits_lowest(bits);
-        const uint32_t *run = entry_of(&cpus->heap, number);
-        if (*run == cell_of(RUN_LARGE, 0) && large_length(run) == length) {
-            __atomic_fetch_and(&entry->returned, ~(bits & -bits), __ATOMIC_RELEASE);
-            return unit_address(&cpus->heap, number);
-        }
-    }
-    return NULL;
-}
-
-/* Takes a block of this class, or a run for so many bytes, that is in this queue, whoever owns it. What else is there
- * stays. */
-static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue, unsigned size_class, size_t size)
-{
-    uint32_t group;
-    void *block = NULL;
-    if (!knoll_cpu_queue_open(queue))
-        return NULL;
-    while (knoll_cpu_queue_take(cpus, queue, &group)) { /* one round for each group that was there at first */
-        bool is_slab = entry_shape(cpu_entry(cpus, group)) != 0;
-        if (block == NULL && is_slab && size_class != CLASS_LARGE)
-            block = take_returned_block(cpus, group, size_class);
-        else if (block == NULL && !is_slab && size_class == CLASS_LARGE)
-            block = take_returned_run(cpus, group, knoll_large_length(1, size));
-        knoll_cpu_queue_let_go(cpus, group);
-        if (queue->rest == QUEUE_END)
-            break;
-    }
-    knoll_cpu_queue_close(queue);
-    return block;
 }
 
 /* ---- Taking ---- */
@@ -292,9 +224,8 @@ static void *take_when_short(struct knoll_cpu *cpu, unsigned size_class, size_t 
     give_back_what_is_known(cpu);
     if (size_class != CLASS_LARGE)
         block = take_of_class(cpu, size_class, alignment);
-    /* Only its owner may note that a slab has aligned blocks. */
-    for (uint32_t i = 1; i <= KNOLL_CPUS && block == NULL && alignment <= BLOCK_ALIGNMENT; i++)
-        block = take_from_queue(cpus, &cpus->queue[i], size_class, size);
+    if (block == NULL && alignment <= BLOCK_ALIGNMENT) /* only its owner may note that a slab has aligned blocks */
+        block = knoll_cpu_take_waiting(cpus, size_class, size);
     if (block == NULL) {
         cpu_lock(cpus);
         block = knoll_cpu_take_otherwise(cpus, alignment, size);
@@ -364,8 +295,9 @@ static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place)
     struct knoll_cpus *cpus = cpu->cpus;
     uint32_t number = group_unit(place->group) + place->index;
     uint32_t owner = entry_owner(place->entry);
+    /* not covered: knoll_cpu_find saw no returned run, so it must be returned between its look and this one */
     if (!cpu_run_holds(place))
-        return false;
+        return false; /* not covered: the same */
     if (owner == cpu->number) {
         knoll_cpu_spans_give(cpu, number);
         knoll_cpu_spans_settle(cpu);

@@ -170,10 +170,9 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
         return 0;
     for (; seen < KNOLL_CPU_BATCH && knoll_cpu_queue_take(cpus, queue, &group); seen++) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        bool is_here = entry_owner(entry) == NOBODY || (entry_owner(entry) == owner && entry_shape(entry) != 0);
-        if (!is_here)
+        if (entry_owner(entry) != NOBODY && entry_owner(entry) != owner)
             knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
-        else if (entry_shape(entry) == 0)
+        else if (entry_shape(entry) == 0)        /* nobody's: who is off has no spans */
             free_runs(cpus, group);
         else if (knoll_cpu_accept(cpus, group))
             (void)knoll_cpu_give_back(cpus, group);

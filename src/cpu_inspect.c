@@ -38,6 +38,7 @@ static void discount_runs(const struct knoll_cpus *cpus, struct knoll_stats *sta
     for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
         const uint32_t *run = entry_of(&cpus->heap, group_unit(group) + bits_lowest(bits));
         uint32_t length = __atomic_load_n(&run[CELL_LARGE_LENGTH], __ATOMIC_RELAXED);
+        /* not covered: its processor must give it back just now */
         if (cell_kind(__atomic_load_n(run, __ATOMIC_RELAXED)) == RUN_LARGE)
             discount(stats, CLASS_LARGE, 1, (size_t)length << KNOLL_UNIT_SHIFT);
     }
@@ -109,8 +110,10 @@ static bool span_agrees(const struct knoll_cpus *cpus, uint32_t number)
     while (unit - number < SPAN_UNITS - SPAN_TAIL) { /* at most SPAN_UNITS rounds */
         const uint32_t *run = entry_of(&cpus->heap, unit);
         bool is_held = cell_kind(*run) == RUN_LARGE;
+        if (is_held ? !run_is_of(cpus, unit, owner) : cell_kind(*run) != RUN_FREE)
+            return false;
         uint32_t length = is_held ? large_length(run) : free_run_length(run);
-        if ((!is_held && cell_kind(*run) != RUN_FREE) || length == 0 || (is_held && !run_is_of(cpus, unit, owner)))
+        if (length == 0)
             return false;
         held += is_held ? length : 0;
         runs += is_held;

@@ -54,9 +54,8 @@ void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address)
     enum knoll_fault fault = knoll_address_fault(&cpus->heap, address);
     if (knoll_cpu_find(cpus, address, &place))
         fault = KNOLL_FAULT_DOUBLE_FREE;
-    else if (knoll_block_find(&cpus->heap, address, &block))
-        fault = block.place.shape == NULL && is_span(block.place.slab) ? KNOLL_FAULT_NOT_HANDED_OUT
-                                                                       : KNOLL_FAULT_DOUBLE_FREE;
+    else if (knoll_block_find(&cpus->heap, address, &block)) /* a run, for slabs are found above */
+        fault = is_span(block.place.slab) ? KNOLL_FAULT_NOT_HANDED_OUT : KNOLL_FAULT_DOUBLE_FREE;
     knoll_cpu_report(cpus, fault, address);
 }
 

@@ -31,7 +31,8 @@
 #define ONE_RUN (UINT64_C(1) << 32) /* in the first group's `free` */
 
 /* So many groups are told in one holding of the lock that they are nobody's. */
-#define GROUPS_AT_ONCE 64u
+#define SPAN_GROUPS    (SPAN_UNITS / GROUP_UNITS)
+#define GROUPS_AT_ONCE (SPAN_GROUPS < 64 ? SPAN_GROUPS : 64)
 
 _Static_assert(sizeof((struct knoll_cpu){0}.no_region) >= ENTRIES_AT + CELLS_PER_UNIT * sizeof(uint32_t),
                "a region's header and an entry");
@@ -57,8 +58,7 @@ static uint32_t span_of(const struct knoll_cpu *cpu, uint32_t number)
 static uint32_t unit_of(const struct knoll_cpu *cpu, const void *address)
 {
     uint32_t i = FIRST_REGION;
-    while (i + 1 < cpu->runs.region_count &&
-           !(cpu->runs.region[i] != NULL && region_holds(cpu->runs.region[i], address)))
+    while (cpu->runs.region[i] == NULL || !region_holds(cpu->runs.region[i], address))
         i++; /* at most KNOLL_REGIONS_MAX rounds */
     const struct knoll_region *region = cpu->runs.region[i];
     return region_unit_number(region, (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT));
@@ -182,9 +182,9 @@ static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cp
  * now may others give the blocks in them to the heap, for only now are all free runs beside them the heap's. */
 static void disown_groups(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
 {
-    for (uint32_t from = 0; from < SPAN_UNITS / GROUP_UNITS; from += GROUPS_AT_ONCE) {
+    for (uint32_t from = 0; from < SPAN_GROUPS; from += GROUPS_AT_ONCE) {
         cpu_lock(cpu->cpus);
-        for (uint32_t i = from; i < from + GROUPS_AT_ONCE && i < SPAN_UNITS / GROUP_UNITS; i++)
+        for (uint32_t i = from; i < from + GROUPS_AT_ONCE; i++)
             if (entry_shape(&entry[i]) == 0 && entry_owner(&entry[i]) == cpu->number)
                 entry_set_owner(&entry[i], NOBODY, false);
         cpu_unlock(cpu->cpus);
@@ -229,4 +229,22 @@ void knoll_cpu_spans_give_up(struct knoll_cpu *cpu, bool all)
             give_up(cpu, group_unit(group));
         group = next;
     }
+}
+
+/* ---- What others returned ---- */
+
+/* One that is none any more was given back by this processor while it was returned. */
+void knoll_cpu_spans_accept(struct knoll_cpu *cpu, uint32_t group)
+{
+    struct knoll_cpus *cpus = cpu->cpus;
+    uint64_t bits = __atomic_load_n(&cpu_entry(cpus, group)->returned, __ATOMIC_ACQUIRE);
+    for (uint64_t left = bits; left != 0; left &= left - 1) { /* at most GROUP_UNITS rounds */
+        uint32_t number = group_unit(group) + bits_lowest(left);
+        if (cell_kind(*entry_of(&cpus->heap, number)) == RUN_LARGE)
+            knoll_cpu_spans_give(cpu, number);
+        else
+            knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
+    }
+    knoll_cpu_runs_seen(cpus, group, bits);
+    knoll_cpu_spans_settle(cpu);
 }

@@ -184,7 +184,6 @@ static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t index
 
 static inline bool cpu_run_holds(const struct cpu_place *place)
 {
-    /* not covered: knoll_cpu_find saw no returned run, so it must be returned between its look and this one */
     return (entry_returned(place->entry) >> place->index & 1) == 0;
 }
 
@@ -310,6 +309,9 @@ void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size)
  * to be called. */
 void knoll_cpu_spans_give(struct knoll_cpu *cpu, uint32_t number);
 
+/* Gives back the runs of the processor's spans that start in this group and were returned, and lets it go. */
+void knoll_cpu_spans_accept(struct knoll_cpu *cpu, uint32_t group);
+
 /* Gives up spans while more is free in them than may be. */
 void knoll_cpu_spans_settle(struct knoll_cpu *cpu);
 
@@ -321,6 +323,12 @@ void knoll_cpu_spans_add(struct knoll_cpu *cpu, uint32_t number);
 
 /* Gives up the spans of which callers hold nothing, or all of them. */
 void knoll_cpu_spans_give_up(struct knoll_cpu *cpu, bool all);
+
+/* ---- When memory is short (cpu_short.c) ---- */
+
+/* Takes a block of this class, or a run for so many bytes, that was returned to a processor, whichever. NULL if none
+ * waits. */
+void *knoll_cpu_take_waiting(struct knoll_cpus *cpus, unsigned size_class, size_t size);
 
 /* ---- The heap behind (cpu_heap.c). The lock is held, or nothing runs ---- */
 

@@ -110,6 +110,7 @@ static void every_number_of_the_struct(void **state)
     make_rich_heap();
     EXPECT_ALL_SEEN(total);
     EXPECT_ALL_SEEN(large_blocks);
+    EXPECT_ALL_SEEN(spans);
     EXPECT_ALL_SEEN(list);
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     EXPECT_ALL_SEEN(lists_filled);

@@ -350,6 +350,32 @@ static void a_run_grows_no_further_than_its_span(void **state)
 
 /* ---- Faults, and what the checks find ---- */
 
+/* Spans in two regions that were added, and none in the first, which is too short for one. */
+static void spans_lie_in_any_region(void **state)
+{
+    (void)state;
+    make(KIB(64));
+    unsigned char *start = arena_at(MIB(1), 0);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(64), MIB(2)), KNOLL_OK);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(64) + MIB(2), MIB(4) - KIB(64)), KNOLL_OK);
+    size_t count = 0;
+    size_t in_region[KNOLL_REGIONS_MAX] = {0};
+    while (count < MOST && (in_region[2] == 0 || in_region[3] == 0)) {
+        assert_non_null(blocks[count] = knoll_cpu_malloc(&first, LONGEST));
+        in_region[number_of(blocks[count]) >> INDEX_BITS] += owner_of(blocks[count]) == 1;
+        count++;
+    }
+    assert_int_equal(in_region[1], 0);
+    expect_sound();
+    for (size_t i = 0; i < count; i++) {
+        knoll_cpu_free(&first, blocks[i]);
+        blocks[i] = knoll_cpu_malloc(&first, LONGEST / 2);
+    }
+    for (size_t i = 0; i < count; i++)
+        knoll_cpu_free(&first, blocks[i]);
+    expect_sound();
+}
+
 static void a_span_is_no_block(void **state)
 {
     (void)state;
@@ -432,6 +458,33 @@ static void what_the_checks_find(void **state)
 #undef typeof_cell
 }
 
+/* A span without runs; and one that is left out of the processor's chain, but not its runs out of the lists. */
+static void what_the_checks_find_of_empty_spans(void **state)
+{
+    (void)state;
+    make(MIB(6));
+    knoll_cpu_free(&first, knoll_cpu_malloc(&first, LONGEST));
+    assert_int_equal(first.span_count, 1);
+    expect(0, 0);
+    struct knoll_cpu_entry *span = cpu_entry(&cpus, first.spans);
+    uint32_t last_run = group_unit(first.spans) + (CLASSIC ? SPAN_UNITS / 2 : SPAN_HEAD);
+    uint32_t *last = entry_of(&first.runs, last_run);
+#define typeof_cell uint32_t
+    EXPECT_WITH(last[CELL_LENGTH], 2 * (uint32_t)sound_, -1, -1);
+#undef typeof_cell
+#define typeof_cell uint16_t
+    EXPECT_WITH(span->owner, KNOLL_CPUS + 1, -1, -1);
+    EXPECT_WITH(span->owner, NOBODY, -1, -1);
+#undef typeof_cell
+#define typeof_cell uint8_t
+    EXPECT_WITH(span->shape, 1, -1, -1);
+#undef typeof_cell
+    assert_int_equal(first.held, 0);
+    first.spans = NO_GROUP;
+    first.span_count = 0;
+    expect(0, -1);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(runs_of_a_span_need_no_lock),
     cmocka_unit_test(only_short_runs_are_of_spans),
@@ -446,8 +499,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_waits_for_another_serves_when_short),
     cmocka_unit_test(who_resizes_where_it_lies),
     cmocka_unit_test(a_run_grows_no_further_than_its_span),
+    cmocka_unit_test(spans_lie_in_any_region),
     cmocka_unit_test(a_span_is_no_block),
     cmocka_unit_test(what_the_checks_find),
+    cmocka_unit_test(what_the_checks_find_of_empty_spans),
 };
 
 CHECK_MAIN(tests)
