@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 .PHONY: help run test quick coverage mutants exhaustive bitflips fuzz proofs misra model races hardening \
-    bench bench-cpus bench-malloc benchmarks bounds malloc programs format footprint clean
+    bench bench-cpus bench-malloc bench-calls benchmarks bounds malloc programs format footprint clean
 
 help:
 	@echo 'make run        run Lua and SQLite inside one knoll heap and show what it did'
@@ -19,6 +19,7 @@ help:
 	@echo '                  FUZZ="--afl"  AFL++ too; FUZZ="--seconds 20"  a short run'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'
+	@echo 'make bench-calls count the instructions of single calls of libknoll-malloc and of other mallocs'
 	@echo 'make bounds     count the instructions of the worst calls, and derive how many there can be (a minute)'
 	@echo 'make benchmarks update docs/benchmarks.md from bench/results'
 	@echo 'make malloc     build libknoll-malloc.so and .a, which stand in for a Linux program'"'"'s malloc'
@@ -67,6 +68,9 @@ bench:
 
 bench-malloc:
 	@tools/bench-malloc $(BENCH)
+
+bench-calls:
+	@tools/bench-calls $(BENCH)
 
 benchmarks:
 	@bench/document

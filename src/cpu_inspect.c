@@ -116,7 +116,7 @@ static bool span_agrees(const struct knoll_cpus *cpus, uint32_t number)
         if (length == 0)
             return false;
         held += is_held ? length : 0;
-        runs += is_held;
+        runs += is_held ? 1 : 0;
         unit += length;
     }
     return run_is_of(cpus, number, owner) && owner != NOBODY && owner <= KNOLL_CPUS && held == span_held(entry) &&
@@ -154,14 +154,14 @@ static uint32_t runs_to_list(const struct knoll_cpu *cpu, uint32_t number)
     for (uint32_t unit = number + SPAN_HEAD; unit - number < SPAN_UNITS - SPAN_TAIL;) { /* at most SPAN_UNITS rounds */
         const uint32_t *run = entry_of(&cpu->runs, unit);
         bool is_free = cell_kind(*run) == RUN_FREE;
-        count += is_free && free_run_length(run) >= RUN_SHORTEST;
+        count += is_free && free_run_length(run) >= RUN_SHORTEST ? 1 : 0;
         unit += is_free ? free_run_length(run) : large_length(run);
     }
     return count;
 }
 
 /* Whether just so many runs are in the processor's lists, each in the right one, and linked both ways. */
-static bool lists_agree(const struct knoll_cpu *cpu, uint32_t count)
+static bool free_lists_agree(const struct knoll_cpu *cpu, uint32_t count)
 {
     for (unsigned id = 0; id < list_count(&cpu->runs); id++) {
         struct run_list list = {&cpu->runs.list[id], RUN_FREE, id};
@@ -196,7 +196,7 @@ static bool spans_agree(const struct knoll_cpu *cpu)
         previous = group;
         group = entry->next;
     }
-    return left == 0 && held == cpu->held && lists_agree(cpu, to_list);
+    return left == 0 && held == cpu->held && free_lists_agree(cpu, to_list);
 }
 
 int knoll_cpu_check(const struct knoll_cpu *cpu)
