@@ -2,17 +2,20 @@
  *
  * A processor takes blocks of up to KNOLL_SLAB_MAXIMUM bytes from slabs that it owns, and gives back its own, without a
  * lock and without an atomic read-modify-write. A block of another's slab goes back by one atomic OR, and one exchange
- * if it is the first that its owner has not seen yet: wait-free, from any context. Runs and the moving of slabs
+ * if it is the first that its owner has not seen yet: wait-free, from any context. Runs of up to a quarter of a span it
+ * cuts out of spans that it has for itself, and gives back likewise. Longer runs, and the moving of slabs and spans,
  * take the heap's lock, for a bounded time.
  *
  * A "processor" is whatever runs one call at a time on its struct knoll_cpu: a processor with preemption off, a thread,
  * or an interrupt level that has a struct of its own. Each function says from where it may be called:
  *
- *     owner   where the struct knoll_cpu is used by nobody else meanwhile: a thread that cannot be preempted by, or
- *             moved to, another user of it; and an interrupt handler only if its struct is not that of what it
- * interrupts. May take the lock, so never from a non-maskable interrupt, nor while the caller holds the lock any
- * threads, interrupts, and non-maskable interrupts, on any processor, at any time quiet   while no other function runs
- * on the same struct knoll_cpus
+ * "owner": where the struct knoll_cpu is used by nobody else meanwhile: a thread that cannot be preempted by, or moved
+ * to, another user of it; and an interrupt handler only if its struct is not that of what it interrupts. May take the
+ * lock, so never from a non-maskable interrupt, nor while the caller holds the lock.
+ *
+ * "any": threads, interrupts, and non-maskable interrupts, on any processor, at any time.
+ *
+ * "quiet": while no other function runs on the same struct knoll_cpus.
  *
  * Not in knoll.h, and in files of its own: who has one owner pays nothing for this. Needs atomic operations of 64 bits.
  *
@@ -134,15 +137,15 @@ void knoll_cpu_drain(struct knoll_cpu *cpu);
 /* ---- Allocating and freeing: as the functions of knoll.h, whose names these have ---- */
 
 /* NULL when memory does not suffice, after all that this processor has free was given back, and what others have
- * returned was looked through; every other processor gives back its own at its next call that needs a slab. Up to
- * KNOLL_SLAB_MAXIMUM bytes: O(1), and mostly without the lock. Call: owner. */
+ * returned was looked through; every other processor gives back its own at its next call that needs a slab or a run. Up
+ * to a quarter of a span (KNOLL_CPU_SPAN_SHIFT): O(1), and mostly without the lock. Call: owner. */
 void *knoll_cpu_malloc(struct knoll_cpu *cpu, size_t size);
 void *knoll_cpu_calloc(struct knoll_cpu *cpu, size_t count, size_t size);
 void *knoll_cpu_aligned_alloc(struct knoll_cpu *cpu, size_t alignment, size_t size);
 void *knoll_cpu_realloc(struct knoll_cpu *cpu, void *block, size_t size);
 
-/* `block` may be of any processor. Without the lock unless it is a run, or more of this processor's slabs have free
- * blocks than KNOLL_CPU_BYTES allows. Call: owner. */
+/* `block` may be of any processor. Without the lock, unless it is a run of no span, or more is free in this processor's
+ * slabs or spans afterwards than may be. Call: owner. */
 void knoll_cpu_free(struct knoll_cpu *cpu, void *block);
 void knoll_cpu_free_sized(struct knoll_cpu *cpu, void *block, size_t size);
 void knoll_cpu_free_aligned_sized(struct knoll_cpu *cpu, void *block, size_t alignment, size_t size);
