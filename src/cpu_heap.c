@@ -41,6 +41,18 @@ static size_t bytes_before_first(void)
     return FIRST_REGION * pages * KNOLL_PAGE;
 }
 
+/* Whether the entries of any region are in these bytes. */
+static bool meets_entries(const struct knoll_cpus *cpus, uintptr_t start, size_t size)
+{
+    for (uint32_t i = 0; i < cpus->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
+        uintptr_t from = (uintptr_t)cpus->region[i].entries;
+        uintptr_t length = cpus->region[i].start - from;
+        if (start < from ? from - start < size : start - from < length)
+            return true;
+    }
+    return false;
+}
+
 /* Puts the entries at the span's start, and gives the rest to the heap: of a new heap the first `before` bytes as a
  * region by themselves. */
 static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t least, size_t before)
@@ -53,6 +65,9 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     unsigned char *rest = (unsigned char *)start + bytes;
     if (size - bytes < before + least)
         return KNOLL_ERROR_TOO_SMALL;
+    error = knoll_region_room(&cpus->heap, start, size);
+    if (error != KNOLL_OK || meets_entries(cpus, (uintptr_t)start, size))
+        return error != KNOLL_OK ? error : KNOLL_ERROR_OVERLAP;
     if (!KNOLL_MEMORY_IS_ZERO)
         __builtin_memset(start, 0, bytes);
     struct knoll_cpu_entry *entries = start;
@@ -155,8 +170,13 @@ static void free_runs(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
-    for (uint64_t left = bits; left != 0; left &= left - 1) /* at most GROUP_UNITS rounds */
-        knoll_free(&cpus->heap, unit_address(&cpus->heap, group_unit(group) + bits_lowest(left)));
+    for (uint64_t left = bits & RUN_BITS; left != 0; left &= left - 1) { /* at most GROUP_UNITS rounds */
+        uint32_t number = group_unit(group) + bits_lowest(left);
+        if (run_is_held(entry_of(&cpus->heap, number)))
+            knoll_cpu_give_run(cpus, number);
+        else
+            knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
+    }
     knoll_cpu_runs_seen(cpus, group, bits);
 }
 
@@ -192,12 +212,15 @@ uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus)
 
 /* ---- Runs, and what can be served no other way ---- */
 
-/* Says that the run at this address is of no span. Returns its first unit. */
+/* Says that the run at this address is of no span. Returns its first unit. Where a processor is about to give up the
+ * span that it was in it is said by that processor, for all runs of a group at once: a run of its own may start in this
+ * one, beside which not all that is free is the heap's yet. Until then what is returned waits in its queue. */
 static uint32_t know_run(struct knoll_cpus *cpus, const void *address)
 {
     const struct knoll_region *region = region_of_address(&cpus->heap, address);
     uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT));
-    entry_begin_run(cpu_entry(cpus, number >> GROUP_SHIFT), number % GROUP_UNITS, NOBODY);
+    struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
+    entry_begin_run(entry, number % GROUP_UNITS, entry_shape(entry) == 0 ? entry_owner(entry) : NOBODY);
     return number;
 }
 
@@ -205,12 +228,15 @@ void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
 {
     struct knoll_heap *heap = &cpus->heap;
     size_t usable;
-    void *block = knoll_large_take_aligned(heap, alignment, size, false, &usable);
-    if (block == NULL)
-        return NULL;
-    heap->allocations++;
-    account_used(heap, usable);
-    (void)know_run(cpus, block);
+    void *block = NULL;
+    for (bool is_returned = true; is_returned;) { /* a round more for each run that two gave back at once */
+        block = knoll_large_take_aligned(heap, alignment, size, false, &usable);
+        if (block == NULL)
+            return NULL;
+        heap->allocations++;
+        account_used(heap, usable);
+        is_returned = knoll_cpu_run_is_returned(cpus, know_run(cpus, block));
+    }
     return block;
 }
 

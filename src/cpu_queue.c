@@ -59,6 +59,14 @@ void knoll_cpu_report_address(struct knoll_cpus *cpus, const void *address)
     knoll_cpu_report(cpus, fault, address);
 }
 
+bool knoll_cpu_run_is_returned(struct knoll_cpus *cpus, uint32_t number)
+{
+    bool is_returned = (entry_returned(cpu_entry(cpus, number >> GROUP_SHIFT)) >> (number % GROUP_UNITS) & 1) != 0;
+    if (is_returned)
+        knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
+    return is_returned;
+}
+
 /* ---- Queues ---- */
 
 __attribute__((noinline)) void knoll_cpu_push(struct knoll_cpus *cpus, uint32_t group)

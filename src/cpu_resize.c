@@ -56,14 +56,16 @@ static bool resize_run(struct knoll_cpu *cpu, const struct cpu_place *place, siz
 {
     size_t length = knoll_large_length(alignment, size);
     uint32_t owner = entry_owner(place->entry);
-    if (size > cpu->cpus->heap.total)
+    if (length == 0 || length > INDEX_MASK)
         return false;
     if (length << KNOLL_UNIT_SHIFT == usable(cpu->cpus, place))
         return true;
     if (owner == NOBODY)
         return resize_under_lock(cpu->cpus, place, (uint32_t)length);
-    return owner == cpu->number &&
-           knoll_cpu_spans_resize(cpu, group_unit(place->group) + place->index, (uint32_t)length);
+    if (owner != cpu->number || !knoll_cpu_spans_resize(cpu, group_unit(place->group) + place->index, (uint32_t)length))
+        return false;
+    knoll_cpu_spans_settle(cpu);
+    return true;
 }
 
 /* Whether the block can serve this request where it is, having been made shorter or longer if it is a run. */

@@ -22,7 +22,8 @@
  *   1. A free run of a span is in the lists of the processor that has it, and in no others.
  *   2. The groups in which runs of a span start say its processor as their owner, and so does the first; others'
  *      groups do not.
- *   3. What is free in all spans is no more than one span, and as much again as callers hold of them.
+ *   3. After a free what is free in all spans is no more than one span, and as much again as callers hold of them; a
+ *      span that was taken since comes on top.
  *
  * SPDX-License-Identifier: MIT */
 #include "cpu_table.h"
@@ -80,13 +81,17 @@ static void count_held(struct knoll_cpu *cpu, uint32_t number, uint32_t units, u
 
 void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size)
 {
-    size_t usable;
-    unsigned char *block = knoll_large_take_aligned(&cpu->runs, alignment, size, false, &usable);
-    if (block == NULL)
-        return NULL;
-    uint32_t number = unit_of(cpu, block);
-    entry_begin_run(entry_of_unit(cpu, number), number % GROUP_UNITS, cpu->number);
-    count_held(cpu, number, (uint32_t)(usable >> KNOLL_UNIT_SHIFT), ONE_RUN);
+    void *block = NULL;
+    for (bool is_returned = true; is_returned;) { /* a round more for each run that two gave back at once */
+        size_t usable;
+        block = knoll_large_take_aligned(&cpu->runs, alignment, size, false, &usable);
+        if (block == NULL)
+            return NULL;
+        uint32_t number = unit_of(cpu, block);
+        entry_begin_run(entry_of_unit(cpu, number), number % GROUP_UNITS, cpu->number);
+        count_held(cpu, number, (uint32_t)(usable >> KNOLL_UNIT_SHIFT), ONE_RUN);
+        is_returned = knoll_cpu_run_is_returned(cpu->cpus, number);
+    }
     return block;
 }
 
@@ -110,8 +115,8 @@ bool knoll_cpu_spans_resize(struct knoll_cpu *cpu, uint32_t number, uint32_t len
 void knoll_cpu_spans_add(struct knoll_cpu *cpu, uint32_t number)
 {
     struct knoll_cpu_entry *entry = entry_of_unit(cpu, number);
+    entry_set_free(entry, 0); /* before its owner tells that it is a span */
     entry_begin_run(entry, 0, cpu->number);
-    entry_set_free(entry, 0);
     entry->previous = NO_GROUP;
     entry->next = cpu->spans;
     if (cpu->spans != NO_GROUP)
@@ -141,8 +146,8 @@ static void unlist_span(struct knoll_cpu *cpu, const struct knoll_cpu_entry *ent
 }
 
 /* Gives the free runs of the span to the heap, some in each holding of the lock. No two lie side by side that belong
- * together, so nothing merges with one that is in this processor's lists still. */
-static void give_free_runs(struct knoll_cpu *cpu, uint32_t number)
+ * together, so nothing merges with one that is in this processor's lists still. What others take of them is held. */
+static void give_free_runs(struct knoll_cpu *cpu, uint32_t number, struct knoll_cpu_entry *entry)
 {
     struct knoll_cpus *cpus = cpu->cpus;
     uint32_t end = number + SPAN_UNITS - SPAN_TAIL;
@@ -156,6 +161,8 @@ static void give_free_runs(struct knoll_cpu *cpu, uint32_t number)
             } else {
                 length = knoll_pages_take_whole(&cpu->runs, unit);
                 (void)knoll_pages_give(&cpus->heap, unit, length);
+                cpus->heap.headroom += (size_t)length << KNOLL_UNIT_SHIFT;
+                entry_set_free(entry, entry_free(entry) + length);
             }
             unit += length;
         }
@@ -170,7 +177,8 @@ static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cp
     cpu_lock(cpus);
     heap->spans--;
     heap->large_blocks += span_runs(entry) - 1;
-    heap->headroom += (size_t)(SPAN_UNITS - span_held(entry)) << KNOLL_UNIT_SHIFT;
+    heap->allocations += span_runs(entry);
+    heap->headroom += (size_t)(SPAN_HEAD + SPAN_TAIL) << KNOLL_UNIT_SHIFT;
     entry_set_owner(entry, NOBODY, false);
     (void)knoll_pages_give(heap, number, SPAN_HEAD);
     if (SPAN_TAIL != 0)
@@ -178,15 +186,19 @@ static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cp
     cpu_unlock(cpus);
 }
 
-/* Says of the groups whose runs were this processor's that they are nobody's. Some may be others' slabs already. Only
- * now may others give the blocks in them to the heap, for only now are all free runs beside them the heap's. */
+/* Says of the groups whose runs were this processor's that they are nobody's. Only now may others give the blocks in
+ * them to the heap, for only now are all free runs beside them the heap's. Some may be in others' slabs and spans
+ * already, who do not ask for the lock to say so: hence an exchange. */
 static void disown_groups(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
 {
     for (uint32_t from = 0; from < SPAN_GROUPS; from += GROUPS_AT_ONCE) {
         cpu_lock(cpu->cpus);
-        for (uint32_t i = from; i < from + GROUPS_AT_ONCE; i++)
-            if (entry_shape(&entry[i]) == 0 && entry_owner(&entry[i]) == cpu->number)
-                entry_set_owner(&entry[i], NOBODY, false);
+        for (uint32_t i = from; i < from + GROUPS_AT_ONCE; i++) {
+            uint16_t owner = (uint16_t)cpu->number;
+            if (entry_owner(&entry[i]) == owner)
+                (void)__atomic_compare_exchange_n(&entry[i].owner, &owner, NOBODY, false, __ATOMIC_RELAXED,
+                                                  __ATOMIC_RELAXED);
+        }
         cpu_unlock(cpu->cpus);
     }
 }
@@ -195,29 +207,36 @@ static void give_up(struct knoll_cpu *cpu, uint32_t number)
 {
     struct knoll_cpu_entry *entry = entry_of_unit(cpu, number);
     unlist_span(cpu, entry);
-    give_free_runs(cpu, number);
+    give_free_runs(cpu, number, entry);
     give_edges(cpu->cpus, number, entry);
     disown_groups(cpu, entry);
 }
 
-/* The span of which callers hold least. */
-static uint32_t emptiest_span(const struct knoll_cpu *cpu)
+/* The span to give up, of which less than half is held, as there must be one: of those with a run in them the one of
+ * which callers hold least, or one without a run if there is no other. So what is left has room for any run. */
+static uint32_t span_to_give_up(const struct knoll_cpu *cpu)
 {
-    uint32_t emptiest = cpu->spans;
-    for (uint32_t group = emptiest; group != NO_GROUP;) { /* a round for each span */
+    uint32_t chosen = NO_GROUP;
+    uint32_t least = SPAN_UNITS / 2;
+    for (uint32_t group = cpu->spans; group != NO_GROUP;) { /* a round for each span */
         const struct knoll_cpu_entry *entry = cpu_entry(cpu->cpus, group);
-        if (span_held(entry) < span_held(cpu_entry(cpu->cpus, emptiest)))
-            emptiest = group;
+        uint32_t held = span_held(entry);
+        if (held == 0 ? chosen == NO_GROUP : held < least) {
+            chosen = group;
+            least = held == 0 ? least : held;
+        }
         group = entry->next;
     }
-    return emptiest;
+    return chosen;
 }
 
 void knoll_cpu_spans_settle(struct knoll_cpu *cpu)
 {
-    /* While it is so, less than half of all is held, and so of the emptiest: each round brings both sides together. */
+    /* While it is so, less than half of all is held, and so of one span at least: each round brings both sides
+     * together.
+     */
     while (cpu->span_count * SPAN_UNITS - cpu->held > cpu->held + SPAN_UNITS)
-        give_up(cpu, group_unit(emptiest_span(cpu)));
+        give_up(cpu, group_unit(span_to_give_up(cpu)));
 }
 
 void knoll_cpu_spans_give_up(struct knoll_cpu *cpu, bool all)
@@ -238,9 +257,9 @@ void knoll_cpu_spans_accept(struct knoll_cpu *cpu, uint32_t group)
 {
     struct knoll_cpus *cpus = cpu->cpus;
     uint64_t bits = __atomic_load_n(&cpu_entry(cpus, group)->returned, __ATOMIC_ACQUIRE);
-    for (uint64_t left = bits; left != 0; left &= left - 1) { /* at most GROUP_UNITS rounds */
+    for (uint64_t left = bits & RUN_BITS; left != 0; left &= left - 1) { /* at most GROUP_UNITS rounds */
         uint32_t number = group_unit(group) + bits_lowest(left);
-        if (cell_kind(*entry_of(&cpus->heap, number)) == RUN_LARGE)
+        if (run_is_held(entry_of(&cpus->heap, number)))
             knoll_cpu_spans_give(cpu, number);
         else
             knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));

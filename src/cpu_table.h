@@ -138,7 +138,8 @@ static inline bool cpu_find_slab(const struct knoll_cpus *cpus, uint32_t number,
     place->entry =
         (struct knoll_cpu_entry *)((uintptr_t)region->entries + (start >> (GROUP_BYTES_SHIFT - ENTRY_SHIFT)));
     place->index = shape_block_at(place->shape, within);
-    return true;
+    /* The second group of a slab that is gone may say its shape when the first says another. */
+    return GROUP_SHIFT == 0 || entry_shape(place->entry) == shape;
 }
 
 /* The blocks of the slab that no caller holds, as far as who asks can know. A block moves from `returned` to `free` by
@@ -169,6 +170,21 @@ static inline void entry_set_loose_run(struct knoll_cpu_entry *entry, uint32_t i
         __atomic_fetch_or(&entry->alignment, (uint8_t)(1u << index), __ATOMIC_RELAXED);
     else if (entry_has_loose_run(entry, index))
         __atomic_fetch_and(&entry->alignment, (uint8_t) ~(1u << index), __ATOMIC_RELAXED);
+}
+
+/* Whether this run, which is not free, is a span. */
+static inline bool is_span(const uint32_t *run)
+{
+    return (*run & RUN_NESTED) != 0;
+}
+
+/* The bits of `returned` that a group's runs have. */
+#define RUN_BITS (bit(GROUP_UNITS) - 1)
+
+/* Whether a run that callers may hold starts with this cell, and not a span. */
+static inline bool run_is_held(const uint32_t *run)
+{
+    return cell_kind(*run) == RUN_LARGE && !is_span(run);
 }
 
 /* Says that a run starts at this unit of the group, which is no slab's, and who has the span that it is in. */
@@ -206,6 +222,10 @@ static inline uint32_t group_unit(uint32_t group)
 
 /* Finds what a caller may hold at this address: in a slab the block that starts there, be it held or not; or a run. */
 bool knoll_cpu_find(const struct knoll_cpus *cpus, const void *address, struct cpu_place *place);
+
+/* Whether a run that was just taken is returned still, which is reported: two have given it back at one moment, neither
+ * after the other. Then it is not to be had: it stays held until it is looked at. */
+bool knoll_cpu_run_is_returned(struct knoll_cpus *cpus, uint32_t number);
 
 /* Reports this address, at which no block is held. */
 void knoll_cpu_report(struct knoll_cpus *cpus, enum knoll_fault fault, const void *address);
@@ -280,12 +300,6 @@ void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits)
 static inline bool span_serves(size_t alignment, size_t size)
 {
     return KNOLL_CPU_SPAN_SHIFT != 0 && size <= SPAN_BYTES / 4 && alignment <= SPAN_BYTES / 4;
-}
-
-/* Whether this run, which is not free, is a span. */
-static inline bool is_span(const uint32_t *run)
-{
-    return (*run & RUN_NESTED) != 0;
 }
 
 /* What a span says of itself: its units that callers hold, and in how many runs. */

@@ -161,6 +161,32 @@ static void regions_of_any_size(void **state)
     }
 }
 
+/* Memory that the heap has, or its tables, is refused before anything is written. */
+static void memory_that_is_had_already_is_refused(void **state)
+{
+    (void)state;
+    make(KIB(256));
+    unsigned char *start = arena_at(MIB(1), 0);
+    unsigned char *run = knoll_cpu_malloc(&first, 50000);
+    write_pattern(run, 50000, 5);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(512), KIB(128)), KNOLL_OK);
+    struct knoll_cpu_entry *entries = cpus.region[cpus.region_count - 1].entries;
+    assert_ptr_equal(entries, start + KIB(512));
+    uint32_t regions = cpus.region_count;
+    for (size_t from = 0; from < KIB(704); from += KNOLL_PAGE) {
+        bool is_apart = from >= KIB(256) && from + KIB(64) <= KIB(512);
+        if (is_apart || from >= KIB(640))
+            continue;
+        assert_int_equal(knoll_cpus_add_memory(&cpus, start + from, KIB(64)), KNOLL_ERROR_OVERLAP);
+    }
+    assert_int_equal(cpus.region_count, regions);
+    assert_true(has_pattern(run, 50000, 5));
+    assert_int_equal(knoll_cpus_check(&cpus), 0);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(256), KIB(256)), KNOLL_OK); /* between both */
+    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(640), KIB(64)), KNOLL_OK);
+    assert_int_equal(knoll_cpus_check(&cpus), 0);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_than_may_be),
     cmocka_unit_test(slabs_come_several_at_once),
@@ -169,6 +195,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_that_waits_is_free),
     cmocka_unit_test(a_block_that_could_not_move_has_its_new_size),
     cmocka_unit_test(regions_of_any_size),
+    cmocka_unit_test(memory_that_is_had_already_is_refused),
 };
 
 CHECK_MAIN(tests)
