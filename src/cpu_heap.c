@@ -228,15 +228,16 @@ void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
 {
     struct knoll_heap *heap = &cpus->heap;
     size_t usable;
-    void *block = NULL;
-    for (bool is_returned = true; is_returned;) { /* a round more for each run that two gave back at once */
+    void *block;
+    bool is_returned;
+    do { /* a round more for each run that two gave back at once */
         block = knoll_large_take_aligned(heap, alignment, size, false, &usable);
         if (block == NULL)
             return NULL;
         heap->allocations++;
         account_used(heap, usable);
         is_returned = knoll_cpu_run_is_returned(cpus, know_run(cpus, block));
-    }
+    } while (is_returned);
     return block;
 }
 

@@ -81,8 +81,9 @@ static void count_held(struct knoll_cpu *cpu, uint32_t number, uint32_t units, u
 
 void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size)
 {
-    void *block = NULL;
-    for (bool is_returned = true; is_returned;) { /* a round more for each run that two gave back at once */
+    void *block;
+    bool is_returned;
+    do { /* a round more for each run that two gave back at once */
         size_t usable;
         block = knoll_large_take_aligned(&cpu->runs, alignment, size, false, &usable);
         if (block == NULL)
@@ -91,7 +92,7 @@ void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size)
         entry_begin_run(entry_of_unit(cpu, number), number % GROUP_UNITS, cpu->number);
         count_held(cpu, number, (uint32_t)(usable >> KNOLL_UNIT_SHIFT), ONE_RUN);
         is_returned = knoll_cpu_run_is_returned(cpu->cpus, number);
-    }
+    } while (is_returned);
     return block;
 }
 
@@ -178,7 +179,7 @@ static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cp
     heap->spans--;
     heap->large_blocks += span_runs(entry) - 1;
     heap->allocations += span_runs(entry);
-    heap->headroom += (size_t)(SPAN_HEAD + SPAN_TAIL) << KNOLL_UNIT_SHIFT;
+    heap->headroom += ((size_t)SPAN_HEAD + SPAN_TAIL) << KNOLL_UNIT_SHIFT;
     entry_set_owner(entry, NOBODY, false);
     (void)knoll_pages_give(heap, number, SPAN_HEAD);
     if (SPAN_TAIL != 0)

@@ -182,6 +182,7 @@ static void what_cannot_be_resized_or_freed_so(void **state)
     void *run = knoll_cpu_malloc(&first, 50000);
     size_t usable = knoll_cpus_usable_size(&cpus, run);
     assert_null(knoll_cpu_realloc(&first, run, SIZE_MAX / 2));
+    assert_null(knoll_cpu_realloc(&first, run, SIZE_MAX));
     assert_int_equal(knoll_cpus_usable_size(&cpus, run), usable);
     knoll_cpu_free_sized(&first, NULL, SIZE);
     assert_int_equal(last_fault.count, 0);
