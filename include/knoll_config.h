@@ -92,8 +92,8 @@
 /* KNOLL_CPU_SPAN_SHIFT: a processor takes memory for runs in spans of 2^KNOLL_CPU_SPAN_SHIFT bytes, so that requests
  * for up to a quarter of one mostly need no lock either. Default 19, 512 KiB; from 15 to 22, or 0: then all runs take
  * the lock. What it may have free in spans is one span, and as much again as callers hold of them; a span is taken only
- * while two are free besides, so on a board with little memory spans should be short. With spans the first page or
- * two of the heap are a region of their own. */
+ * while two are free besides, so on a board with little memory spans should be short. With spans one region less
+ * can be added. */
 #ifndef KNOLL_CPU_SPAN_SHIFT
 #define KNOLL_CPU_SPAN_SHIFT (KNOLL_REGION_BITS == 0 ? 0 : 19)
 #endif

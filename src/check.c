@@ -53,7 +53,8 @@ static enum invariant check_regions(const struct knoll_heap *heap, struct knoll_
         const struct knoll_region *region = heap->region[number];
         if (region == NULL || (uintptr_t)region % KNOLL_PAGE != 0 || (uintptr_t)region < end)
             return broken_at(cursor, REGION_TABLE, &heap->region[number]);
-        if (region->number != number || region->count <= region->first || region->count > INDEX_MASK ||
+        uint32_t least = number == 0 && heap->region_count > 1 ? 0 : 1; /* the first of several may be tables alone */
+        if (region->number != number || region->count < region->first + least || region->count > INDEX_MASK ||
             region->count - region->first > heap->total >> KNOLL_UNIT_SHIFT ||
             region->first != knoll_region_table_units(region->count))
             return broken_at(cursor, REGION_TABLE, region);

@@ -21,24 +21,13 @@
 
 /* ---- Making ---- */
 
-/* Gives memory to the heap, of which these are the entries. */
-static int add_part(struct knoll_cpus *cpus, void *start, size_t size, struct knoll_cpu_entry *entries)
-{
-    int error = knoll_add_memory(&cpus->heap, start, size);
-    if (error != KNOLL_OK)
-        return error;
-    cpus->region[cpus->region_count] = (struct knoll_cpu_region){(uintptr_t)start, size, entries};
-    __atomic_store_n(&cpus->region_count, cpus->region_count + 1, __ATOMIC_RELEASE);
-    return KNOLL_OK;
-}
-
-/* How much the region takes that is before the first one: as few pages as make one. */
+/* How much the region takes that is before the first one: its tables, which are all of it. */
 static size_t bytes_before_first(void)
 {
-    size_t pages = 1;
-    while (knoll_region_table_units(pages * KNOLL_PAGE >> KNOLL_UNIT_SHIFT) >= pages * KNOLL_PAGE >> KNOLL_UNIT_SHIFT)
-        pages++; /* two, but for what KNOLL_TABLE_SLACK asks for */
-    return FIRST_REGION * pages * KNOLL_PAGE;
+    size_t units = 1;
+    while (knoll_region_table_units(units) != units)
+        units = knoll_region_table_units(units); /* rises, but for what KNOLL_TABLE_SLACK asks for to one at once */
+    return FIRST_REGION * units << KNOLL_UNIT_SHIFT;
 }
 
 /* Whether the entries of any region are in these bytes. */
@@ -53,27 +42,37 @@ static bool meets_entries(const struct knoll_cpus *cpus, uintptr_t start, size_t
     return false;
 }
 
-/* Puts the entries at the span's start, and gives the rest to the heap: of a new heap the first `before` bytes as a
- * region by themselves. */
+/* Puts the entries at the span's start, in a new heap after the region of `before` bytes that is before the first one,
+ * and gives the rest to the heap. */
 static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t least, size_t before)
 {
+    struct knoll_heap *heap = &cpus->heap;
     size_t groups = size >> GROUP_BYTES_SHIFT; /* more than what is left has */
-    size_t bytes = (groups * sizeof(struct knoll_cpu_entry) + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
-    int error = knoll_region_limits(&cpus->heap, start, size, least);
+    size_t bytes = before + groups * sizeof(struct knoll_cpu_entry);
+    bytes = (bytes + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
+    unsigned char *rest = (unsigned char *)start + bytes;
+    int error = knoll_region_limits(heap, start, size, least);
+    if (error == KNOLL_OK)
+        error = size < bytes ? KNOLL_ERROR_TOO_SMALL : knoll_region_limits(heap, rest, size - bytes, least);
+    if (error == KNOLL_OK)
+        error = knoll_region_room(heap, start, size);
+    if (error == KNOLL_OK && meets_entries(cpus, (uintptr_t)start, size))
+        error = KNOLL_ERROR_OVERLAP;
     if (error != KNOLL_OK)
         return error;
-    unsigned char *rest = (unsigned char *)start + bytes;
-    if (size - bytes < before + least)
-        return KNOLL_ERROR_TOO_SMALL;
-    error = knoll_region_room(&cpus->heap, start, size);
-    if (error != KNOLL_OK || meets_entries(cpus, (uintptr_t)start, size))
-        return error != KNOLL_OK ? error : KNOLL_ERROR_OVERLAP;
+
     if (!KNOLL_MEMORY_IS_ZERO)
         __builtin_memset(start, 0, bytes);
-    struct knoll_cpu_entry *entries = start;
-    if (before != 0)
-        (void)add_part(cpus, rest, before, entries);
-    return add_part(cpus, rest + before, size - bytes - before, entries + (before >> GROUP_BYTES_SHIFT));
+    if (before != 0) {
+        (void)knoll_region_make(heap, start, before);
+        knoll_slab_begin(heap);
+        cpus->region_count = FIRST_REGION;
+    }
+    struct knoll_cpu_entry *entries = (void *)((unsigned char *)start + before);
+    (void)knoll_add_memory(heap, rest, size - bytes); /* which was found to be possible */
+    cpus->region[cpus->region_count] = (struct knoll_cpu_region){(uintptr_t)rest, size - bytes, entries};
+    __atomic_store_n(&cpus->region_count, cpus->region_count + 1, __ATOMIC_RELEASE);
+    return KNOLL_OK;
 }
 
 int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
@@ -111,6 +110,7 @@ static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t numbe
     size_t shape = region_shape(region, number & INDEX_MASK);
     struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
     uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
+    entry_forget_second(entry, number >> GROUP_SHIFT);
     for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
         __atomic_store_n(&entry[i].shape, (uint8_t)shape, __ATOMIC_RELAXED);
     return entry;
@@ -220,7 +220,7 @@ static uint32_t know_run(struct knoll_cpus *cpus, const void *address)
     const struct knoll_region *region = region_of_address(&cpus->heap, address);
     uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT));
     struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
-    entry_begin_run(entry, number % GROUP_UNITS, entry_shape(entry) == 0 ? entry_owner(entry) : NOBODY);
+    entry_begin_run(entry, number, entry_shape(entry) == 0 ? entry_owner(entry) : NOBODY);
     return number;
 }
 

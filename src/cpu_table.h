@@ -87,8 +87,8 @@ static inline uint32_t entry_owner(const struct knoll_cpu_entry *entry)
     return __atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_MASK;
 }
 
-/* The heap's region from which processors have memory. Where they have spans there is one before it, of a unit or a
- * few, of which no span can be: its number is that of the region which a processor's lists end in. */
+/* The heap's region from which processors have memory. Where they have spans there is one before it that is all tables,
+ * so that no span is in it: for its number is that of the region which a processor's lists end in. */
 #define FIRST_REGION (KNOLL_CPU_SPAN_SHIFT == 0 ? 0u : 1u)
 
 static inline bool entry_is_loose(const struct knoll_cpu_entry *entry)
@@ -138,8 +138,7 @@ static inline bool cpu_find_slab(const struct knoll_cpus *cpus, uint32_t number,
     place->entry =
         (struct knoll_cpu_entry *)((uintptr_t)region->entries + (start >> (GROUP_BYTES_SHIFT - ENTRY_SHIFT)));
     place->index = shape_block_at(place->shape, within);
-    /* The second group of a slab that is gone may say its shape when the first says another. */
-    return GROUP_SHIFT == 0 || entry_shape(place->entry) == shape;
+    return true;
 }
 
 /* The blocks of the slab that no caller holds, as far as who asks can know. A block moves from `returned` to `free` by
@@ -187,14 +186,26 @@ static inline bool run_is_held(const uint32_t *run)
     return cell_kind(*run) == RUN_LARGE && !is_span(run);
 }
 
+/* Says of the group after this one, if it was the second of a slab of two that is gone, that it is no slab's: for this
+ * one is about to be something else, and what is looked for in the second would be looked for here. */
+static inline void entry_forget_second(struct knoll_cpu_entry *entry, uint32_t group)
+{
+    if (GROUP_SHIFT == 0 || group % 2 != 0)
+        return;
+    unsigned shape = entry_shape(&entry[1]);
+    if (shape != 0 && shape_of(shape)->low >> GROUP_BYTES_SHIFT != 0)
+        __atomic_store_n(&entry[1].shape, 0, __ATOMIC_RELAXED);
+}
+
 /* Says that a run starts at this unit of the group, which is no slab's, and who has the span that it is in. */
-static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t index, uint32_t owner)
+static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t number, uint32_t owner)
 {
     if (entry_shape(entry) != 0) {
+        entry_forget_second(entry, number >> GROUP_SHIFT);
         __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->shape, 0, __ATOMIC_RELAXED);
     }
-    entry_set_loose_run(entry, index, false);
+    entry_set_loose_run(entry, number % GROUP_UNITS, false);
     entry_set_owner(entry, owner, false);
 }
 

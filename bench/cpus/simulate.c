@@ -92,7 +92,7 @@ static void unlock(void *context)
 
 static void touch_entry(const struct knoll_cpu_entry *entry)
 {
-    size_t line = (size_t)(entry - cpus.region[0].entries) * sizeof *entry / LINE_BYTES;
+    size_t line = (size_t)(entry - cpus.region[FIRST_REGION].entries) * sizeof *entry / LINE_BYTES;
     if (line_writer[line] != caller && line_writer[line] != 0)
         extra += LINE_CYCLES;
     line_writer[line] = (uint16_t)caller;
