@@ -41,7 +41,7 @@ _Static_assert(sizeof((struct knoll_cpu){0}.no_region) >= ENTRIES_AT + CELLS_PER
 void knoll_cpu_spans_begin(struct knoll_cpu *cpu)
 {
     cpu->runs.region[0] = (struct knoll_region *)(void *)cpu->no_region;
-    cpu->runs.region_count = FIRST_REGION;
+    cpu->runs.total = SPAN_BYTES; /* more than is asked for */
 #if KNOLL_PROFILE == KNOLL_COMPACT
     cpu->runs.list = cpu->lists;
     cpu->runs.last_list = KNOLL_CPU_LISTS - 1;
@@ -129,7 +129,6 @@ void knoll_cpu_spans_add(struct knoll_cpu *cpu, uint32_t number)
     uint32_t region = number >> INDEX_BITS;
     runs->region[region] = region_of_number(&cpu->cpus->heap, number);
     runs->region_count = (uint8_t)(region < runs->region_count ? runs->region_count : region + 1);
-    runs->total += SPAN_BYTES;
     (void)knoll_pages_resize(runs, number, SPAN_UNITS - SPAN_TAIL, SPAN_HEAD);
 }
 
@@ -143,7 +142,6 @@ static void unlist_span(struct knoll_cpu *cpu, const struct knoll_cpu_entry *ent
         cpu->spans = entry->next;
     cpu->span_count--;
     cpu->held -= span_held(entry);
-    cpu->runs.total -= SPAN_BYTES;
 }
 
 /* Gives the free runs of the span to the heap, some in each holding of the lock. No two lie side by side that belong
@@ -222,9 +220,11 @@ static uint32_t span_to_give_up(const struct knoll_cpu *cpu)
     for (uint32_t group = cpu->spans; group != NO_GROUP;) { /* a round for each span */
         const struct knoll_cpu_entry *entry = cpu_entry(cpu->cpus, group);
         uint32_t held = span_held(entry);
-        if (held == 0 ? chosen == NO_GROUP : held < least) {
+        if (held != 0 && held < least) {
             chosen = group;
-            least = held == 0 ? least : held;
+            least = held;
+        } else if (held == 0 && chosen == NO_GROUP) {
+            chosen = group;
         }
         group = entry->next;
     }

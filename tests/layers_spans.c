@@ -1,40 +1,7 @@
-/* Spans: which requests they serve, whose their runs are, and how they go back with runs in them that callers hold.
+/* Spans: which requests they serve, whose their runs are, and when they go back, with runs in them that callers hold.
  *
  * SPDX-License-Identifier: MIT */
-#include "layers_cpus.h"
-
-#define LONGEST (SPAN_BYTES / 4)
-#define MOST    4096u
-
-static void *blocks[MOST];
-static size_t sizes[MOST];
-
-static void expect_sound(void)
-{
-    assert_int_equal(knoll_cpus_check(&cpus), 0);
-    assert_int_equal(knoll_cpu_check(&first), 0);
-    assert_int_equal(knoll_cpu_check(&second), 0);
-    assert_int_equal(last_fault.count, 0);
-}
-
-static uint32_t owner_of(const void *run)
-{
-    return entry_owner(find(run).entry);
-}
-
-static uint32_t number_of(const void *run)
-{
-    struct cpu_place place = find(run);
-    return group_unit(place.group) + place.index;
-}
-
-static size_t available(void)
-{
-    struct knoll_stats stats;
-    knoll_cpus_get_stats(&cpus, &stats);
-    assert_int_equal(stats.used_bytes + stats.available_bytes, stats.total_bytes);
-    return stats.available_bytes;
-}
+#include "layers_spans.h"
 
 /* The first run takes a span; those after it take no lock until it is full. */
 static void runs_of_a_span_need_no_lock(void **state)
@@ -88,20 +55,6 @@ static void the_last_memory_is_for_all(void **state)
     for (size_t i = 0; i <= count; i++)
         knoll_cpu_free(&first, blocks[i]);
     expect_sound();
-}
-
-/* Fills some spans with runs of the first, of many lengths. */
-static size_t fill_spans(size_t most)
-{
-    size_t count = 0;
-    size_t held = 0;
-    while (count < MOST && held < most) {
-        sizes[count] = KNOLL_SLAB_MAXIMUM + 1 + count * 7919 % (LONGEST - KNOLL_SLAB_MAXIMUM);
-        blocks[count] = knoll_cpu_malloc(&first, sizes[count]);
-        write_pattern(blocks[count], sizes[count], (unsigned)count);
-        held += sizes[count++];
-    }
-    return count;
 }
 
 /* With every other run held the processor goes: what is free is anybody's then, and so are the runs. */
@@ -174,22 +127,112 @@ static void collecting_gives_empty_spans_back(void **state)
     expect_sound();
 }
 
-/* In one holding of the lock a span gives back no more than a batch of its runs. */
+/* How often the lock is held while the processor goes, which has nothing free but in spans. */
+static size_t holdings_of_drain(void)
+{
+    holdings = 0;
+    knoll_cpu_drain(&first);
+    assert_int_equal(knoll_cpu_start(&first, &cpus, 1), 1);
+    return holdings - 1;
+}
+
+/* How many runs there are in the span, free and held. */
+static uint32_t runs_of_span(uint32_t number)
+{
+    uint32_t runs = 0;
+    for (uint32_t unit = number + SPAN_HEAD; unit < number + SPAN_UNITS - SPAN_TAIL; runs++) {
+        const uint32_t *run = entry_of(&cpus.heap, unit);
+        unit += cell_kind(*run) == RUN_LARGE ? large_length(run) : free_run_length(run);
+    }
+    return runs;
+}
+
+/* In one holding of the lock a span gives back no more than a batch of its runs, or its edges, or the groups of 64. */
 static void a_span_goes_back_in_parts(void **state)
 {
     (void)state;
-    make_counting();
-    size_t count = 0;
-    while (count < MOST && first.span_count < 3)
-        blocks[count++] = knoll_cpu_malloc(&first, KNOLL_SLAB_MAXIMUM + 1);
-    knoll_cpu_free(&first, blocks[--count]);
-    knoll_cpu_collect(&first);
-    for (size_t i = 0; i < count; i += 2)
-        knoll_cpu_free(&first, blocks[i]);
+    for (size_t held = 1; held <= 20; held++) {
+        make_counting();
+        for (size_t i = 0; i < held; i++) {
+            blocks[i] = knoll_cpu_malloc(&first, KNOLL_SLAB_MAXIMUM + 1);
+            if (first.span_count == 2) /* short ones have room for no more */
+                return;
+        }
+        for (size_t i = 0; i < held; i += 2)
+            knoll_cpu_free(&first, blocks[i]);
+        size_t runs = runs_of_span(group_unit(first.spans));
+        size_t groups = SPAN_UNITS / GROUP_UNITS;
+        size_t with = holdings_of_drain();
+        size_t without = holdings_of_drain();
+        assert_int_equal(with - without, (runs + KNOLL_CPU_BATCH - 1) / KNOLL_CPU_BATCH + 1 + (groups + 63) / 64);
+        expect_sound();
+    }
+}
+
+/* Fills so many spans with runs of an eighth, of which each has seven beside its head. */
+static void fill_by_eighths(void *runs[4][7], uint32_t spans)
+{
+    make(MIB(6));
+    for (uint32_t i = 0; i < spans; i++)
+        for (size_t run = 0; run < 7; run++)
+            assert_non_null(runs[i][run] = knoll_cpu_malloc(&first, SPAN_BYTES / 8));
+    assert_int_equal(first.span_count, spans);
+}
+
+static void give_back_from(void *runs[7], size_t from)
+{
+    for (size_t run = from; run < 7; run++)
+        knoll_cpu_free(&first, runs[run]);
+}
+
+/* Of spans in use the one is given up of which least is held, though it is neither the first nor the last. */
+static void the_emptiest_span_in_use_goes(void **state)
+{
+    (void)state;
+    void *runs[4][7];
+    fill_by_eighths(runs, 3);
+    give_back_from(runs[0], 5);
+    give_back_from(runs[1], 1);
+    give_back_from(runs[2], 2);
+    assert_int_equal(first.span_count, 3); /* 8 eighths are held, and 16 free */
+    knoll_cpu_free(&first, runs[0][4]);
     assert_int_equal(first.span_count, 2);
-    holdings = 0;
-    knoll_cpu_drain(&first);
-    assert_true(holdings >= count / KNOLL_CPU_BATCH);
+    assert_int_equal(owner_of(runs[0][0]), 1);
+    assert_int_equal(owner_of(runs[1][0]), NOBODY);
+    assert_int_equal(owner_of(runs[2][0]), 1);
+    expect_sound();
+}
+
+/* But none of which half is held, where another is free. */
+static void a_span_that_is_half_full_stays(void **state)
+{
+    (void)state;
+    void *runs[4][7];
+    fill_by_eighths(runs, 4);
+    give_back_from(runs[3], 0);
+    give_back_from(runs[2], 0);
+    give_back_from(runs[1], 5);
+    assert_int_equal(first.span_count, 4); /* 12 eighths are held, and 20 free */
+    knoll_cpu_free(&first, runs[1][4]);
+    assert_int_equal(first.span_count, 3);
+    assert_int_equal(owner_of(runs[0][0]), 1);
+    assert_int_equal(owner_of(runs[1][0]), 1);
+    expect_sound();
+}
+
+/* Also when what is free came from others, and was looked at on the way to something else. */
+static void what_others_return_makes_spans_go(void **state)
+{
+    (void)state;
+    void *runs[4][7];
+    fill_by_eighths(runs, 3);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t run = 0; run < 7; run++)
+            knoll_cpu_free(&second, runs[i][run]);
+    for (unsigned i = 0; i < 4; i++)
+        assert_non_null(knoll_cpu_malloc(&first, class_size(i))); /* each of a class that has no block */
+    assert_int_equal(first.held, 0);
+    assert_int_equal(first.span_count, 1);
     expect_sound();
 }
 
@@ -296,195 +339,6 @@ static void what_waits_for_another_serves_when_short(void **state)
     expect_sound();
 }
 
-/* ---- Resizing ---- */
-
-/* A run of its own the processor makes longer and shorter where it lies, without the lock; another moves it. */
-static void who_resizes_where_it_lies(void **state)
-{
-    (void)state;
-    make_counting();
-    unsigned char *run = knoll_cpu_malloc(&first, LONGEST);
-    write_pattern(run, LONGEST / 2, 7);
-    size_t longer = available();
-    holdings = 0;
-    assert_ptr_equal(knoll_cpu_realloc(&first, run, LONGEST / 2), run);
-    assert_int_equal(holdings, 0);
-    assert_int_equal(available(), longer + LONGEST / 2);
-    assert_ptr_equal(knoll_cpu_realloc(&first, run, LONGEST), run);
-    assert_int_equal(available(), longer);
-    assert_ptr_equal(knoll_cpu_realloc(&second, run, LONGEST), run); /* as long as it is */
-    assert_true(has_pattern(run, LONGEST / 2, 7));
-    unsigned char *moved = knoll_cpu_realloc(&second, run, LONGEST / 2);
-    assert_true(moved != run);
-    assert_int_equal(owner_of(moved), 2);
-    assert_true(has_pattern(moved, LONGEST / 2, 7));
-    knoll_cpu_collect(&first);
-    assert_int_equal(first.held, 0);
-    knoll_cpu_free_sized(&first, moved, LONGEST / 2);
-    knoll_cpu_collect(&second);
-    assert_int_equal(second.held, 0);
-    expect_sound();
-}
-
-/* The last run of a span cannot grow into what is behind it. */
-static void a_run_grows_no_further_than_its_span(void **state)
-{
-    (void)state;
-    make(MIB(6));
-    unsigned char *run = knoll_cpu_malloc(&first, LONGEST);
-    for (size_t size = LONGEST; size <= 4 * SPAN_BYTES; size += LONGEST) {
-        unsigned char *moved = knoll_cpu_realloc(&first, run, size);
-        assert_non_null(moved);
-        uint32_t number = number_of(moved);
-        if (owner_of(moved) == 1) {
-            uintptr_t offset = (uintptr_t)moved & (SPAN_BYTES - 1);
-            assert_true(offset + knoll_cpus_usable_size(&cpus, moved) <= SPAN_BYTES);
-            assert_true(offset >= (size_t)SPAN_HEAD << KNOLL_UNIT_SHIFT);
-        }
-        assert_true(number != 0);
-        run = moved;
-        expect_sound();
-    }
-    knoll_cpu_free(&second, run);
-}
-
-/* ---- Faults, and what the checks find ---- */
-
-/* Spans in two regions that were added, and none in the first, which is too short for one. */
-static void spans_lie_in_any_region(void **state)
-{
-    (void)state;
-    make(KIB(64));
-    unsigned char *start = arena_at(MIB(1), 0);
-    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(64), MIB(2)), KNOLL_OK);
-    assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(64) + MIB(2), MIB(4) - KIB(64)), KNOLL_OK);
-    size_t count = 0;
-    size_t in_region[KNOLL_REGIONS_MAX] = {0};
-    while (count < MOST && (in_region[2] == 0 || in_region[3] == 0)) {
-        assert_non_null(blocks[count] = knoll_cpu_malloc(&first, LONGEST));
-        in_region[number_of(blocks[count]) >> INDEX_BITS] += owner_of(blocks[count]) == 1;
-        count++;
-    }
-    assert_int_equal(in_region[1], 0);
-    expect_sound();
-    for (size_t i = 0; i < count; i++) {
-        knoll_cpu_free(&first, blocks[i]);
-        blocks[i] = knoll_cpu_malloc(&first, LONGEST / 2);
-    }
-    for (size_t i = 0; i < count; i++)
-        knoll_cpu_free(&first, blocks[i]);
-    expect_sound();
-}
-
-static void a_span_is_no_block(void **state)
-{
-    (void)state;
-    make(MIB(6));
-    unsigned char *run = knoll_cpu_malloc(&first, LONGEST);
-    unsigned char *span = run - ((uintptr_t)run & (SPAN_BYTES - 1));
-    knoll_cpu_free(&first, span);
-    assert_int_equal(last_fault.fault, KNOLL_FAULT_NOT_HANDED_OUT);
-    knoll_cpu_free(&second, span);
-    knoll_cpus_free(&cpus, span);
-    assert_null(knoll_cpu_realloc(&first, span, 5000));
-    assert_int_equal(last_fault.count, 4);
-    knoll_cpu_free(&first, run + KNOLL_PAGE);
-    assert_int_equal(last_fault.fault, KNOLL_FAULT_INTERIOR);
-    last_fault.count = 0;
-    knoll_cpu_free(&first, run);
-    expect_sound();
-    knoll_cpu_free(&first, run);
-    assert_int_equal(last_fault.fault, KNOLL_FAULT_DOUBLE_FREE);
-    last_fault.count = 0;
-}
-
-static void expect(int of_heap, int of_first)
-{
-    assert_int_equal(knoll_cpus_check(&cpus), of_heap);
-    assert_int_equal(knoll_cpu_check(&first), of_first);
-}
-
-#define EXPECT_WITH(cell, value, of_heap, of_first)                                                                    \
-    do {                                                                                                               \
-        uint64_t sound_ = (cell);                                                                                      \
-        (cell) = (value);                                                                                              \
-        expect(of_heap, of_first);                                                                                     \
-        (cell) = (typeof_cell)sound_;                                                                                  \
-        expect(0, 0);                                                                                                  \
-    } while (0)
-
-static void what_the_checks_find(void **state)
-{
-    (void)state;
-    make(MIB(6));
-    size_t count = fill_spans(SPAN_BYTES + SPAN_BYTES / 2);
-    for (size_t i = 0; i < count; i += 2)
-        knoll_cpu_free(&first, blocks[i]);
-    assert_true(first.span_count >= 2);
-    expect(0, 0);
-    struct knoll_cpu_entry *span = cpu_entry(&cpus, first.spans);
-    struct knoll_cpu_entry *entry = find(blocks[1]).entry;
-    uint32_t *run = entry_of(&cpus.heap, number_of(blocks[1]));
-
-#define typeof_cell uint64_t
-    EXPECT_WITH(span->free, sound_ + 1, -1, -1);
-    EXPECT_WITH(span->free, sound_ + (UINT64_C(1) << 32), -1, -1);
-#undef typeof_cell
-#define typeof_cell uint16_t
-    EXPECT_WITH(entry->owner, 2, -1, -1);
-    EXPECT_WITH(entry->owner, NOBODY, -1, -1);
-    EXPECT_WITH(span->owner, 2, -1, -1);
-    EXPECT_WITH(span->owner, NOBODY, -1, -1);
-#undef typeof_cell
-#define typeof_cell uint8_t
-    EXPECT_WITH(entry->shape, 1, -1, -1);
-#undef typeof_cell
-#define typeof_cell uint32_t
-    EXPECT_WITH(run[CELL_LARGE_LENGTH], 0, -1, -1);
-    EXPECT_WITH(run[CELL_LARGE_LENGTH], (uint32_t)sound_ + SPAN_UNITS, -1, -1);
-    EXPECT_WITH(*run, cell_of(RUN_NONE, 0), -1, -1);
-    EXPECT_WITH(span->previous, first.spans, 0, -1);
-    EXPECT_WITH(first.span_count, (uint32_t)sound_ - 1, 0, -1);
-    EXPECT_WITH(first.span_count, (uint32_t)sound_ + 1, 0, -1);
-    EXPECT_WITH(first.held, (uint32_t)sound_ + 1, 0, -1);
-    EXPECT_WITH(first.spans, span->next, 0, -1);
-    unsigned filled = 0;
-    while (!list_is_filled(&first.runs, filled) || filled == LIST_OF_ENDS)
-        filled++;
-    uint32_t *listed = entry_of(&first.runs, first.runs.list[filled]);
-    EXPECT_WITH(first.runs.list[filled], NOWHERE, 0, -1);
-    EXPECT_WITH(first.runs.list[filled + 1], first.runs.list[filled], 0, -1);
-    EXPECT_WITH(listed[CELL_PREV], (uint32_t)sound_ | 1, 0, -1);
-#undef typeof_cell
-}
-
-/* A span without runs; and one that is left out of the processor's chain, but not its runs out of the lists. */
-static void what_the_checks_find_of_empty_spans(void **state)
-{
-    (void)state;
-    make(MIB(6));
-    knoll_cpu_free(&first, knoll_cpu_malloc(&first, LONGEST));
-    assert_int_equal(first.span_count, 1);
-    expect(0, 0);
-    struct knoll_cpu_entry *span = cpu_entry(&cpus, first.spans);
-    uint32_t last_run = group_unit(first.spans) + (CLASSIC ? SPAN_UNITS / 2 : SPAN_HEAD);
-    uint32_t *last = entry_of(&first.runs, last_run);
-#define typeof_cell uint32_t
-    EXPECT_WITH(last[CELL_LENGTH], 2 * (uint32_t)sound_, -1, -1);
-#undef typeof_cell
-#define typeof_cell uint16_t
-    EXPECT_WITH(span->owner, KNOLL_CPUS + 1, -1, -1);
-    EXPECT_WITH(span->owner, NOBODY, -1, -1);
-#undef typeof_cell
-#define typeof_cell uint8_t
-    EXPECT_WITH(span->shape, 1, -1, -1);
-#undef typeof_cell
-    assert_int_equal(first.held, 0);
-    first.spans = NO_GROUP;
-    first.span_count = 0;
-    expect(0, -1);
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(runs_of_a_span_need_no_lock),
     cmocka_unit_test(only_short_runs_are_of_spans),
@@ -493,16 +347,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_in_spans_than_may_be),
     cmocka_unit_test(collecting_gives_empty_spans_back),
     cmocka_unit_test(a_span_goes_back_in_parts),
+    cmocka_unit_test(the_emptiest_span_in_use_goes),
+    cmocka_unit_test(a_span_that_is_half_full_stays),
+    cmocka_unit_test(what_others_return_makes_spans_go),
     cmocka_unit_test(others_return_runs),
     cmocka_unit_test(what_was_returned_serves_before_a_new_span),
     cmocka_unit_test(what_waits_when_its_span_goes),
     cmocka_unit_test(what_waits_for_another_serves_when_short),
-    cmocka_unit_test(who_resizes_where_it_lies),
-    cmocka_unit_test(a_run_grows_no_further_than_its_span),
-    cmocka_unit_test(spans_lie_in_any_region),
-    cmocka_unit_test(a_span_is_no_block),
-    cmocka_unit_test(what_the_checks_find),
-    cmocka_unit_test(what_the_checks_find_of_empty_spans),
 };
 
 CHECK_MAIN(tests)
