@@ -25,8 +25,9 @@
 static size_t bytes_before_first(void)
 {
     size_t units = 1;
+    /* not covered: only KNOLL_TABLE_SLACK asks for more than one */
     while (knoll_region_table_units(units) != units)
-        units = knoll_region_table_units(units); /* rises, but for what KNOLL_TABLE_SLACK asks for to one at once */
+        units = knoll_region_table_units(units); /* not covered: the same. It rises, at most a few times */
     return FIRST_REGION * units << KNOLL_UNIT_SHIFT;
 }
 
@@ -52,7 +53,7 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     bytes = (bytes + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
     unsigned char *rest = (unsigned char *)start + bytes;
     int error = knoll_region_limits(heap, start, size, least);
-    if (error == KNOLL_OK)
+    if (error == KNOLL_OK) /* not covered: of the next line the first, unless KNOLL_TABLE_SLACK asks for very much */
         error = size < bytes ? KNOLL_ERROR_TOO_SMALL : knoll_region_limits(heap, rest, size - bytes, least);
     if (error == KNOLL_OK)
         error = knoll_region_room(heap, start, size);
