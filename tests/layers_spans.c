@@ -191,11 +191,11 @@ static void the_emptiest_span_in_use_goes(void **state)
     (void)state;
     void *runs[4][7];
     fill_by_eighths(runs, 3);
-    give_back_from(runs[0], 5);
+    give_back_from(runs[0], 2);
     give_back_from(runs[1], 1);
-    give_back_from(runs[2], 2);
+    give_back_from(runs[2], 5);
     assert_int_equal(first.span_count, 3); /* 8 eighths are held, and 16 free */
-    knoll_cpu_free(&first, runs[0][4]);
+    knoll_cpu_free(&first, runs[2][4]);
     assert_int_equal(first.span_count, 2);
     assert_int_equal(owner_of(runs[0][0]), 1);
     assert_int_equal(owner_of(runs[1][0]), NOBODY);
