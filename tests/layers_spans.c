@@ -170,7 +170,7 @@ static void a_span_goes_back_in_parts(void **state)
 }
 
 /* Fills so many spans with runs of an eighth, of which each has seven beside its head. */
-static void fill_by_eighths(void *runs[4][7], uint32_t spans)
+static void fill_by_eighths(void *runs[5][7], uint32_t spans)
 {
     make(MIB(6));
     for (uint32_t i = 0; i < spans; i++)
@@ -189,7 +189,7 @@ static void give_back_from(void *runs[7], size_t from)
 static void the_emptiest_span_in_use_goes(void **state)
 {
     (void)state;
-    void *runs[4][7];
+    void *runs[5][7];
     fill_by_eighths(runs, 3);
     give_back_from(runs[0], 2);
     give_back_from(runs[1], 1);
@@ -207,7 +207,7 @@ static void the_emptiest_span_in_use_goes(void **state)
 static void a_span_that_is_half_full_stays(void **state)
 {
     (void)state;
-    void *runs[4][7];
+    void *runs[5][7];
     fill_by_eighths(runs, 4);
     give_back_from(runs[3], 0);
     give_back_from(runs[2], 0);
@@ -220,11 +220,35 @@ static void a_span_that_is_half_full_stays(void **state)
     expect_sound();
 }
 
+/* One in use goes before one that is free, though that was taken sooner; and if there are but those that are nearly
+ * half full, one of them. */
+static void a_span_in_use_goes_before_a_free_one(void **state)
+{
+    (void)state;
+    void *runs[5][7];
+    fill_by_eighths(runs, 3);
+    give_back_from(runs[0], 0);
+    give_back_from(runs[2], 1);
+    assert_int_equal(first.span_count, 3); /* 8 eighths are held, and 16 free */
+    knoll_cpu_free(&first, runs[1][6]);
+    assert_int_equal(first.span_count, 2);
+    assert_int_equal(owner_of(runs[2][0]), NOBODY);
+    expect_sound();
+
+    fill_by_eighths(runs, 5);
+    for (size_t i = 0; i < 5; i++)
+        give_back_from(runs[i], i == 4 ? 4 : 3);
+    assert_int_equal(first.span_count, 5); /* 16 eighths are held, and 24 free */
+    knoll_cpu_free(&first, runs[4][3]);
+    assert_int_equal(first.span_count, 4);
+    expect_sound();
+}
+
 /* Also when what is free came from others, and was looked at on the way to something else. */
 static void what_others_return_makes_spans_go(void **state)
 {
     (void)state;
-    void *runs[4][7];
+    void *runs[5][7];
     fill_by_eighths(runs, 3);
     for (size_t i = 0; i < 3; i++)
         for (size_t run = 0; run < 7; run++)
@@ -325,6 +349,7 @@ static void what_waits_for_another_serves_when_short(void **state)
         while (count < MOST && (blocks[count] = knoll_cpu_malloc(&second, size)) != NULL)
             count++;
     assert_int_equal(owner_of(blocks[1]), 1);
+    assert_ptr_equal(knoll_cpu_realloc(&second, blocks[1], KNOLL_SLAB_MAXIMUM + 1), blocks[1]); /* it cannot move */
     for (size_t i = 0; i < 3; i++)
         knoll_cpu_free(&second, blocks[i]);
     assert_null(knoll_cpu_aligned_alloc(&second, KNOLL_PAGE, LONGEST));
@@ -333,8 +358,11 @@ static void what_waits_for_another_serves_when_short(void **state)
     assert_null(knoll_cpu_malloc(&second, LONGEST));
     assert_ptr_equal(knoll_cpu_malloc(&second, LONGEST / 2), blocks[0]);
     assert_null(knoll_cpu_malloc(&second, LONGEST / 2));
+    knoll_cpu_free_sized(&second, blocks[1], KNOLL_SLAB_MAXIMUM + 1); /* which is not its size any more */
+    assert_int_equal(last_fault.fault, KNOLL_FAULT_SIZE);
+    last_fault.count = 0;
     knoll_cpu_free(&second, blocks[0]);
-    knoll_cpu_free(&second, blocks[1]);
+    knoll_cpu_free_sized(&second, blocks[1], LONGEST);
     knoll_cpu_collect(&first);
     expect_sound();
 }
@@ -349,6 +377,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_span_goes_back_in_parts),
     cmocka_unit_test(the_emptiest_span_in_use_goes),
     cmocka_unit_test(a_span_that_is_half_full_stays),
+    cmocka_unit_test(a_span_in_use_goes_before_a_free_one),
     cmocka_unit_test(what_others_return_makes_spans_go),
     cmocka_unit_test(others_return_runs),
     cmocka_unit_test(what_was_returned_serves_before_a_new_span),
