@@ -123,7 +123,8 @@ struct knoll_cpus {
 int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
                     void *context);
 
-/* Adds a region, as knoll_add_memory. Call: where the lock may be taken; others may run meanwhile. */
+/* Adds a region, as knoll_add_memory; with spans there can be one less. Call: where the lock may be taken; others may
+ * run meanwhile. */
 int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size);
 
 /* Makes *cpu the state of processor `number`, 1 to KNOLL_CPUS, which has none in use. False for any other number. A
@@ -131,7 +132,8 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size);
 int knoll_cpu_start(struct knoll_cpu *cpu, struct knoll_cpus *cpus, unsigned number);
 
 /* Gives back all that the processor has free, before it goes away. Blocks that it handed out stay valid and can be
- * given back by others. *cpu may then be used for nothing but knoll_cpu_start. O(slabs that it has). Call: owner. */
+ * given back by others. *cpu may then be used for nothing but knoll_cpu_start. O(slabs that it has, and runs in its
+ * spans). Call: owner. */
 void knoll_cpu_drain(struct knoll_cpu *cpu);
 
 /* ---- Allocating and freeing: as the functions of knoll.h, whose names these have ---- */
@@ -157,8 +159,8 @@ void knoll_cpu_free_aligned_sized(struct knoll_cpu *cpu, void *block, size_t ali
  * all the same. Call: any. */
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block);
 
-/* Takes back what others have returned to this processor, and gives back what has come free: for a processor that has
- * little to do. O(returned slabs). Call: owner. */
+/* Takes back what others have returned to this processor, and gives back what has come free, spans without a block
+ * among it: for a processor that has little to do. O(returned slabs and runs, spans). Call: owner. */
 void knoll_cpu_collect(struct knoll_cpu *cpu);
 
 /* As knoll_usable_size. Call: any, if the block is the caller's. */
