@@ -37,11 +37,12 @@ struct knoll_cpu_entry {
                           span: how many units of it callers hold, and from bit 32 in how many runs */
     uint32_t next_queued; /* in its owner's queue of slabs with returned blocks */
     uint32_t next;        /* in its owner's list of slabs with free blocks, or of spans */
-    uint32_t previous;    /* or that it is in no list */
-    uint16_t owner;       /* the number of a processor, or 0: none; and a flag. Of runs: of the span that they are in */
-    uint8_t shape;        /* of the slab that the group is in, as the heap's tables say it; or 0 */
-    uint8_t alignment; /* log2 of the greatest that one of its blocks was asked for with, less 4. Of runs: one bit for
-                          each unit, set if the run that starts there was asked for as another size; atomic */
+    uint32_t previous; /* or that it is in no list. Of runs: whether the one that starts in the group's first half was
+                          asked for as another size */
+    uint16_t owner;    /* the number of a processor, or 0: none; and a flag. Of runs: of the span that they are in */
+    uint8_t shape;     /* of the slab that the group is in, as the heap's tables say it; or 0 */
+    uint8_t alignment; /* log2 of the greatest that one of its blocks was asked for with, less 4. Of runs: whether
+                          the one that starts in the second half was asked for as another size */
 #if KNOLL_CPU_ENTRY == 64
     uint32_t apart[8]; /* so that no two are in a cache line */
 #endif

@@ -169,6 +169,20 @@ static void give_free_runs(struct knoll_cpu *cpu, uint32_t number, struct knoll_
     }
 }
 
+/* Says of the groups whose runs were this processor's that they are nobody's, but for the first. Only now may others
+ * give the blocks in them to the heap, for only now are all free runs beside them the heap's; and nobody else can have
+ * made the span its own, for its head is held still. Some may be others' slabs. */
+static void disown_groups(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
+{
+    for (uint32_t from = 0; from < SPAN_GROUPS; from += GROUPS_AT_ONCE) {
+        cpu_lock(cpu->cpus);
+        for (uint32_t i = from == 0 ? 1 : from; i < from + GROUPS_AT_ONCE; i++)
+            if (entry_owner(&entry[i]) == cpu->number)
+                entry_set_owner(&entry[i], NOBODY, false);
+        cpu_unlock(cpu->cpus);
+    }
+}
+
 /* Gives what is left of the span to the heap. */
 static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cpu_entry *entry)
 {
@@ -185,30 +199,13 @@ static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cp
     cpu_unlock(cpus);
 }
 
-/* Says of the groups whose runs were this processor's that they are nobody's. Only now may others give the blocks in
- * them to the heap, for only now are all free runs beside them the heap's. Some may be in others' slabs and spans
- * already, who do not ask for the lock to say so: hence an exchange. */
-static void disown_groups(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
-{
-    for (uint32_t from = 0; from < SPAN_GROUPS; from += GROUPS_AT_ONCE) {
-        cpu_lock(cpu->cpus);
-        for (uint32_t i = from; i < from + GROUPS_AT_ONCE; i++) {
-            uint16_t owner = (uint16_t)cpu->number;
-            if (entry_owner(&entry[i]) == owner)
-                (void)__atomic_compare_exchange_n(&entry[i].owner, &owner, NOBODY, false, __ATOMIC_RELAXED,
-                                                  __ATOMIC_RELAXED);
-        }
-        cpu_unlock(cpu->cpus);
-    }
-}
-
 static void give_up(struct knoll_cpu *cpu, uint32_t number)
 {
     struct knoll_cpu_entry *entry = entry_of_unit(cpu, number);
     unlist_span(cpu, entry);
     give_free_runs(cpu, number, entry);
-    give_edges(cpu->cpus, number, entry);
     disown_groups(cpu, entry);
+    give_edges(cpu->cpus, number, entry);
 }
 
 /* The span to give up, of which less than half is held, as there must be one: of those with a run in them the one of

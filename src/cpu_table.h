@@ -157,18 +157,21 @@ static inline bool cpu_slab_holds(const struct cpu_place *place)
 }
 
 /* Of a run: whether it was asked for as another size, see knoll_realloc. Who holds it says so, and not in the run's
- * cells: who gives back its neighbours reads these. */
+ * cells: who gives back its neighbours reads these. Each half of a group has a member of its own for it, because no two
+ * runs start in one, and their holders may be two; the first half of a span's first group has the span's head. */
 static inline bool entry_has_loose_run(const struct knoll_cpu_entry *entry, uint32_t index)
 {
-    return (__atomic_load_n(&entry->alignment, __ATOMIC_RELAXED) >> index & 1) != 0;
+    if (index < 2)
+        return __atomic_load_n(&entry->previous, __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n(&entry->alignment, __ATOMIC_RELAXED) != 0;
 }
 
 static inline void entry_set_loose_run(struct knoll_cpu_entry *entry, uint32_t index, bool is_loose)
 {
-    if (is_loose)
-        __atomic_fetch_or(&entry->alignment, (uint8_t)(1u << index), __ATOMIC_RELAXED);
-    else if (entry_has_loose_run(entry, index))
-        __atomic_fetch_and(&entry->alignment, (uint8_t) ~(1u << index), __ATOMIC_RELAXED);
+    if (index < 2)
+        __atomic_store_n(&entry->previous, is_loose ? 1 : 0, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&entry->alignment, is_loose ? 1 : 0, __ATOMIC_RELAXED);
 }
 
 /* Whether this run, which is not free, is a span. */
@@ -202,7 +205,6 @@ static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t numbe
 {
     if (entry_shape(entry) != 0) {
         entry_forget_second(entry, number >> GROUP_SHIFT);
-        __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&entry->shape, 0, __ATOMIC_RELAXED);
     }
     entry_set_loose_run(entry, number % GROUP_UNITS, false);
