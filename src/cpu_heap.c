@@ -4,7 +4,8 @@
  * of a caller: whoever holds a lock that the lock hook takes, or is inside it, must not call an owner's function.
  * While it is held one of these is done: a run or slab is taken or given back, O(1) or O(log n) as the page layer does;
  * a slab's groups are written, two at most; and KNOLL_CPU_BATCH groups of each of two queues are looked at. A processor
- * that takes slabs over does that up to KNOLL_CPU_BATCH times.
+ * that takes slabs over does that up to KNOLL_CPU_BATCH times, and one that gives up a span gives back so many of its
+ * runs, or writes to 64 groups.
  *
  * To the heap a slab that a processor owns has no free block: the processor took all there were at once. So the heap's
  * own invariants hold at all times, and its counts of blocks include what processors have free.

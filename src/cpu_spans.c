@@ -18,6 +18,11 @@
  * The first group of a span says how much of it is held. The group in which a run starts says who has the span: others
  * return the run to that processor. Only the processor itself cuts, merges and resizes in its spans.
  *
+ * A span is given up in steps, each under the lock, while others take what was given already and return what they held.
+ * First its free runs: each has held neighbours, so it merges with nothing, and nobody gives these back meanwhile, for
+ * their groups are the processor's. Then the groups are said to be nobody's: what is given back from then on merges
+ * with what is the heap's. Last its edges, until when nobody can make a span of it.
+ *
  * Invariants:
  *   1. A free run of a span is in the lists of the processor that has it, and in no others.
  *   2. The groups in which runs of a span start say its processor as their owner, and so does the first; others'
