@@ -335,6 +335,26 @@ static void what_waits_when_its_span_goes(void **state)
     expect_sound();
 }
 
+/* Of two runs of a group that were returned, as there can be in compact, each is taken by itself. */
+static void each_of_two_runs_of_a_group_is_taken(void **state)
+{
+    (void)state;
+    make(MIB(6));
+    size_t last = 0;
+    do
+        blocks[++last] = knoll_cpu_malloc(&first, KNOLL_SLAB_MAXIMUM + 1);
+    while (last < 2 || (!CLASSIC && find(blocks[last]).group != find(blocks[last - 1]).group));
+    knoll_cpu_free(&second, blocks[last]);
+    knoll_cpu_free(&second, blocks[last - 1]);
+    void *one = knoll_cpu_take_waiting(&cpus, CLASS_LARGE, KNOLL_SLAB_MAXIMUM + 1);
+    assert_true(one == blocks[last] || one == blocks[last - 1]);
+    assert_null(knoll_cpu_take_waiting(&cpus, CLASS_LARGE, LONGEST));
+    assert_ptr_equal(knoll_cpu_take_waiting(&cpus, CLASS_LARGE, KNOLL_SLAB_MAXIMUM + 1),
+                     one == blocks[last] ? blocks[last - 1] : blocks[last]);
+    assert_null(knoll_cpu_take_waiting(&cpus, CLASS_LARGE, KNOLL_SLAB_MAXIMUM + 1));
+    expect_sound();
+}
+
 /* Where there is nothing else, a run of the right length that was returned to any processor serves, though it is at
  * work. */
 static void what_waits_for_another_serves_when_short(void **state)
@@ -382,6 +402,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(others_return_runs),
     cmocka_unit_test(what_was_returned_serves_before_a_new_span),
     cmocka_unit_test(what_waits_when_its_span_goes),
+    cmocka_unit_test(each_of_two_runs_of_a_group_is_taken),
     cmocka_unit_test(what_waits_for_another_serves_when_short),
 };
 
