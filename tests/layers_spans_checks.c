@@ -165,6 +165,25 @@ static void what_the_checks_find(void **state)
 #undef typeof_cell
 }
 
+/* The last processor that there can be has slabs and spans like others. */
+static void the_last_processor_has_its_own(void **state)
+{
+    (void)state;
+    static struct knoll_cpu last;
+    make(MIB(6));
+    assert_int_equal(knoll_cpu_start(&last, &cpus, KNOLL_CPUS), 1);
+    void *run = knoll_cpu_malloc(&last, LONGEST);
+    void *block = knoll_cpu_malloc(&last, 100);
+    assert_int_equal(owner_of(run), KNOLL_CPUS);
+    assert_int_equal(owner_of(block), KNOLL_CPUS);
+    expect(0, 0);
+    assert_int_equal(knoll_cpu_check(&last), 0);
+    knoll_cpu_free(&last, run);
+    knoll_cpu_free(&last, block);
+    knoll_cpu_drain(&last);
+    assert_int_equal(knoll_used_bytes(&cpus.heap), 0);
+}
+
 /* A span without runs; and one that is left out of the processor's chain, but not its runs out of the lists. */
 static void what_the_checks_find_of_empty_spans(void **state)
 {
@@ -193,9 +212,13 @@ static void what_the_checks_find_of_empty_spans(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(who_resizes_where_it_lies), cmocka_unit_test(a_run_grows_no_further_than_its_span),
-    cmocka_unit_test(spans_lie_in_any_region),   cmocka_unit_test(a_span_is_no_block),
-    cmocka_unit_test(what_the_checks_find),      cmocka_unit_test(what_the_checks_find_of_empty_spans),
+    cmocka_unit_test(who_resizes_where_it_lies),
+    cmocka_unit_test(a_run_grows_no_further_than_its_span),
+    cmocka_unit_test(spans_lie_in_any_region),
+    cmocka_unit_test(a_span_is_no_block),
+    cmocka_unit_test(what_the_checks_find),
+    cmocka_unit_test(the_last_processor_has_its_own),
+    cmocka_unit_test(what_the_checks_find_of_empty_spans),
 };
 
 CHECK_MAIN(tests)
