@@ -174,7 +174,7 @@ static void what_was_returned_to_it_makes_room(void **state)
     assert_non_null(knoll_cpu_malloc(&first, stats.largest_block));
 }
 
-/* All memory is in blocks that the processor has free, or kept as runs, when it asks for something else. */
+/* All memory is in blocks that the processor has free when it asks for something else. */
 static void what_it_has_itself_serves_when_short(void **state)
 {
     static const size_t sizes[] = {64, KNOLL_SLAB_MAXIMUM, KNOLL_SLAB_MAXIMUM + 1};
