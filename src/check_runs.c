@@ -49,7 +49,7 @@ const uint32_t *knoll_check_member(const struct knoll_heap *heap, const struct r
     bool is_first =
         length - 1 < region->count - index &&
         (!RUN_END_IS_MARKED || knoll_pages_placed_well(region, index, length)); /* else only first cells are FREE */
-    return is_first && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
+    return is_first && run_is_listed(entry) && list_of_run(heap, region, index, length) == list->id ? entry : NULL;
 }
 
 /* Whether the links of this run, which has been found fit for the list, lead to runs of the list that link back. */
@@ -76,6 +76,8 @@ static enum invariant check_free(const struct knoll_heap *heap, const struct kno
 {
     if (!knoll_pages_placed_well(region, index, length))
         return FREE_RUN_FORM;
+    if (index == rest_of(heap, region))
+        return HOLDS;
     cursor->tally.free_runs[bits_highest32(length)]++;
     if (length < RUN_SHORTEST)
         return HOLDS;
@@ -252,6 +254,17 @@ static enum invariant check_inside(const struct knoll_region *region, struct kno
     return HOLDS;
 }
 
+/* Whether this run is the rest of the region just if the heap says that the rest starts here, and not inside of it. */
+static bool rest_agrees(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                        uint32_t length)
+{
+    const uint32_t *run = region_entry(region, index);
+    uint32_t within = rest_of(heap, region) - index;
+    if (cell_kind(*run) != RUN_FREE || !is_rest(run))
+        return within >= length;
+    return within == 0 && link_before(run, RUN_FREE) == NOWHERE && run[CELL_FREE_NEXT] == NOWHERE;
+}
+
 /* Looks at the run that starts here; its length is one. */
 static enum invariant check_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                 uint32_t length, struct knoll_check_cursor *cursor)
@@ -263,6 +276,8 @@ static enum invariant check_run(const struct knoll_heap *heap, const struct knol
                                                             : HOLDS;
     if (broken != HOLDS)
         return broken;
+    if (!rest_agrees(heap, region, index, length))
+        return FREE_LISTS;
     if (kind == RUN_FREE && knoll_pages_unmerged(region, index - free_before, free_before, length))
         return FREE_RUNS_MERGED;
     return kind == RUN_FREE    ? check_free(heap, region, index, length, cursor)

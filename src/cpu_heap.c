@@ -68,7 +68,7 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     if (!KNOLL_MEMORY_IS_ZERO)
         __builtin_memset(start, 0, bytes);
     if (before != 0) {
-        (void)knoll_region_make(heap, start, before);
+        knoll_pages_add(heap, knoll_region_make(heap, start, before));
         knoll_slab_begin(heap);
         cpus->region_count = FIRST_REGION;
     }

@@ -154,7 +154,7 @@ static uint32_t runs_to_list(const struct knoll_cpu *cpu, uint32_t number)
     for (uint32_t unit = number + SPAN_HEAD; unit - number < SPAN_UNITS - SPAN_TAIL;) { /* at most SPAN_UNITS rounds */
         const uint32_t *run = entry_of(&cpu->runs, unit);
         bool is_free = cell_kind(*run) == RUN_FREE;
-        count += is_free && free_run_length(run) >= RUN_SHORTEST ? 1 : 0;
+        count += is_free && run_is_listed(run) ? 1 : 0;
         unit += is_free ? free_run_length(run) : large_length(run);
     }
     return count;

@@ -13,15 +13,27 @@
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
+/* In the second cell: the run is in the second list of its order. */
+#define SECOND_SHIFT 31
+
+/* In the third cell: the run is the rest of its region, of any length and in no list. */
+#define LENGTH_OF_REST (1u << 31)
+
 /*@ predicate starts_free{L}(uint32_t *run, integer length) =
         kind_in(run[0]) == RUN_FREE && run[CELL_LENGTH] == length; */
 
 /*@ requires \valid_read(run + (0 .. CELL_LENGTH));
     assigns \nothing;
-    ensures \forall integer length; starts_free(run, length) ==> \result == length; */
+    ensures \forall integer length; 0 <= length < LENGTH_OF_REST && starts_free(run, length) ==> \result == length; */
 static inline uint32_t free_run_length(const uint32_t *run)
 {
-    return run[CELL_LENGTH];
+    return run[CELL_LENGTH] & ~LENGTH_OF_REST;
+}
+
+/* Whether this free run is the rest of its region. */
+static inline bool is_rest(const uint32_t *run)
+{
+    return (run[CELL_LENGTH] & LENGTH_OF_REST) != 0;
 }
 
 /* Writes what the first cells of a free run say, its links to nowhere. */
@@ -98,6 +110,13 @@ static inline void mark_free(uint32_t *run, uint32_t length)
         run[length - 1] = edge;
     }
     *run = edge;
+}
+
+/* No region has a rest that is in no list. */
+static inline bool is_rest(const uint32_t *run)
+{
+    (void)run;
+    return false;
 }
 
 /* Makes a free run three: one of `length` units, of kind NONE throughout, and what is left before and after it. */

@@ -10,11 +10,17 @@
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
+/* How far after the first list of its order the one is that this free run is in. */
+static inline unsigned list_offset(const uint32_t *run)
+{
+    return run[CELL_FREE_NEXT] >> SECOND_SHIFT << 5;
+}
+
 static inline unsigned list_of_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                                    uint32_t length)
 {
-    (void)heap, (void)region, (void)index;
-    return list_of_length(length);
+    (void)heap;
+    return list_of_length(length) + list_offset(region_entry(region, index));
 }
 
 static inline unsigned list_count(const struct knoll_heap *heap)
@@ -32,17 +38,13 @@ static inline unsigned list_of_shortest(const struct knoll_heap *heap, uint32_t 
 
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
 {
-    return (heap->lists_filled >> list & 1) != 0;
+    return (heap->filled[list >> 5] >> (list & 31) & 1) != 0;
 }
 
-static inline void list_set_filled(struct knoll_heap *heap, unsigned list)
+/* Where the rest of a region starts, which is in no list: at its end, if there is none. */
+static inline uint32_t rest_of(const struct knoll_heap *heap, const struct knoll_region *region)
 {
-    heap->lists_filled |= 1u << list;
-}
-
-static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, bool is_empty)
-{
-    heap->lists_filled &= ~((is_empty ? 1u : 0u) << list);
+    return heap->rest[region->number];
 }
 
 #else
@@ -85,7 +87,12 @@ static inline void list_set_empty_if(struct knoll_heap *heap, unsigned list, boo
     heap->groups_filled &= ~((heap->filled[list >> 5] == 0 ? 1u : 0u) << (list >> 5));
 }
 
-#endif
+/* All that is free is in lists. */
+static inline uint32_t rest_of(const struct knoll_heap *heap, const struct knoll_region *region)
+{
+    (void)heap;
+    return region->count;
+}
 
 /* Makes the run the first of this list; its cells say its kind and length already, and link back to none. */
 static inline void free_list_link(struct knoll_heap *heap, unsigned list, uint32_t *entry, uint32_t number)
@@ -111,6 +118,14 @@ static inline void free_list_pop(struct knoll_heap *heap, unsigned list, const u
 static inline void count_free_run(struct knoll_heap *heap, uint32_t length, uint32_t runs)
 {
     heap->free_runs[bits_highest32(length)] += runs;
+}
+
+#endif
+
+/* Whether this free run is in a list. */
+static inline bool run_is_listed(const uint32_t *run)
+{
+    return !is_rest(run) && free_run_length(run) >= RUN_SHORTEST;
 }
 
 #endif

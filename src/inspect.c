@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
+#include "free_lists.h"
 #include "pages.h"
 #include "plain.h"
 
@@ -33,6 +34,15 @@ static size_t table_bytes(const struct knoll_heap *heap)
     return units << KNOLL_UNIT_SHIFT;
 }
 
+/* Counts the runs that the rest of a region is, from this unit on. */
+static void count_rest(struct knoll_stats *stats, const struct knoll_region *region, uint32_t index)
+{
+    for (uint32_t length; index < region->count; index += length) { /* at most two rounds an order */
+        length = knoll_pages_part(region, index);
+        stats->free_runs[bits_highest32(length)]++;
+    }
+}
+
 void PLAIN(get_stats)(const struct knoll_heap *heap, struct knoll_stats *stats)
 {
     size_t live = heap->large_blocks;
@@ -48,6 +58,8 @@ void PLAIN(get_stats)(const struct knoll_heap *heap, struct knoll_stats *stats)
     }
     for (unsigned i = 0; i < KNOLL_RUN_ORDERS; i++)
         stats->free_runs[i] = heap->free_runs[i];
+    for (uint32_t i = 0; i < heap->region_count; i++) /* at most KNOLL_REGIONS_MAX rounds */
+        count_rest(stats, heap->region[i], rest_of(heap, heap->region[i]));
     stats->total_bytes = heap->total;
     stats->used_bytes = PLAIN(used_bytes)(heap);
     stats->available_bytes = PLAIN(available_bytes)(heap);
@@ -76,6 +88,20 @@ static int visit(const struct walk *walk, enum knoll_item_kind kind, const unsig
 {
     struct knoll_item item = {.kind = kind, .start = start, .size = size, .block_size = block_size, .blocks = blocks};
     return walk->visitor(walk->context, &item);
+}
+
+/* Visits the runs that the rest of a region is, from this unit on, if they have so many bytes. */
+static int walk_rest(const struct walk *walk, const struct knoll_region *region, uint32_t index, size_t least)
+{
+    int stop = 0;
+    for (uint32_t length; index < region->count && stop == 0; index += length) { /* at most two rounds an order */
+        length = knoll_pages_part(region, index);
+        size_t size = (size_t)length << KNOLL_UNIT_SHIFT;
+        if (size >= least)
+            stop =
+                visit(walk, KNOLL_ITEM_FREE, region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT), size, size, 0);
+    }
+    return stop;
 }
 
 static int walk_slab(const struct walk *walk, const struct knoll_shape *shape, uint64_t held,
@@ -107,6 +133,8 @@ static int walk_region(const struct walk *walk, struct knoll_region *region)
         size_t size = (size_t)length << KNOLL_UNIT_SHIFT;
         if (kind == RUN_SLAB)
             stop = walk_slab(walk, shape_of(region_shape(region, index)), slab_held(entry), start, size);
+        else if (kind == RUN_FREE && is_rest(entry))
+            stop = walk_rest(walk, region, index, 0);
         else if (kind == RUN_FREE)
             stop = visit(walk, KNOLL_ITEM_FREE, start, size, size, 0);
         else {
@@ -139,6 +167,8 @@ int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor v
     struct walk walk = {visitor, context};
     unsigned first = list_of_shortest(heap, units_of_least(least));
     int stop = 0;
+    for (uint32_t i = 0; i < heap->region_count && stop == 0; i++) /* at most KNOLL_REGIONS_MAX rounds */
+        stop = walk_rest(&walk, heap->region[i], rest_of(heap, heap->region[i]), least);
     for (unsigned list = 0; list < list_count(heap) && stop == 0; list++) {
         if ((list < first && list != LIST_OF_ENDS) || !list_is_filled(heap, list))
             continue;

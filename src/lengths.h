@@ -12,7 +12,9 @@
 
 #define LIST_OF_ENDS 0u /* in compact; here no list needs to be asked for by name */
 
-/* By order: every run is a power of two long. */
+/* By order: every run is a power of two long. Each order has a second list, SECOND_LIST after this one. */
+#define SECOND_LIST 32u
+
 static inline unsigned list_of_length(uint32_t length)
 {
     return bits_highest32(length);

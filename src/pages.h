@@ -10,7 +10,7 @@
 
 #include "region.h"
 
-/* Makes all units after the tables of a new region free. */
+/* Makes all units after the tables of a new region free: there may be none. */
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region);
 
 /* The length of the run that a request for `units` units aligned to `alignment` units is given. `alignment` is a power
@@ -44,6 +44,10 @@ uint32_t knoll_pages_free_behind(const struct knoll_heap *heap, uint32_t number,
 
 /* The longest run that knoll_pages_take would find now for an alignment of 1, or 0. */
 uint32_t knoll_pages_longest(const struct knoll_heap *heap);
+
+/* The runs that what is free from here to the end of the region counts as: the length of the first. In compact it is
+ * one run always. */
+uint32_t knoll_pages_part(const struct knoll_region *region, uint32_t index);
 
 /* How long a free run would come about if the held run at `number` were given back. Takes from nothing. */
 uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length);

@@ -3,76 +3,115 @@
  *
  * A run of order k is 2^k units long and starts at an address that is a multiple of its length, so every run is aligned
  * to its own size, wherever its region begins. Its buddy is the other half of the run of order k + 1 that both lie in:
- * the address with bit k of the unit number flipped. Free runs are kept in a list for each order; taking one finds the
+ * the address with bit k of the unit number flipped. Free runs are kept in lists by order; taking one finds the
  * lowest order that suffices in one count of zeros, and splits; giving one back merges with the buddy for as long as
  * that is free and whole. Whether it is takes one look at its entry, so nothing is searched.
  *
+ * What a region has beyond all that was needed is its rest: one free run of any length, in no list.
+ *
+ *     | tables | held | 2 | held | 1 | held |            rest            |
+ *
+ * A run is taken from there only if no list has one, and as low as it can be: what it passes over becomes free runs. A
+ * run that ends where the rest starts becomes part of it, and so does what is then its buddy. So where blocks lie does
+ * not depend on where the region ends: a larger region, whose tables take as many units, does what a smaller one does,
+ * call by call, until that has no run for a request: so it is never the first to have none.
+ *
+ * Each order has two lists. A run whose buddy is held whole, by one caller, is in the second one, which is taken from
+ * when the first is empty: one call can make it twice as long, where a buddy that is in parts needs several. That is as
+ * it was when the run came free; it is a preference and no more.
+ *
  * Invariants:
- *   1. A free run of order k starts at a multiple of its size, counted from address 0.
- *   2. No two buddies are free at once. Hence what is free when nothing is held depends on the region alone.
+ *   1. A free run of order k starts at a multiple of its size, counted from address 0; but for the rest, which
+ *      ends with its region.
+ *   2. No two buddies are free at once, where the rest counts as the runs that could be cut from it. Hence what is free
+ *      when nothing is held depends on the region alone.
  *   3. Just the first cell of a free run is FREE; the length is in the third.
+ *   4. All units from rest[i] on are free in region i, and the unit before is not, or in a run that is no buddy.
  *
  * SPDX-License-Identifier: MIT */
 #include "knoll_config.h"
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
+#include "buddies.h"
 #include "failure.h"
 #include "free_lists.h"
 #include "pages.h"
 
-#define ORDER_MAX (KNOLL_LIST_COUNT - 1)
-
-_Static_assert(INDEX_BITS <= KNOLL_LIST_COUNT + 2, "the orders must be nearly enough for the largest region");
-
-/* A unit's number in the whole address space, which alignment is counted in. */
-static uintptr_t place_of(const struct knoll_region *region, uint32_t index)
+/* The entry of the unit; where the region has no such unit, of one in the tables, which is of no kind. */
+static inline uint32_t *entry_at(const struct knoll_region *region, uint32_t index)
 {
-    return ((uintptr_t)region >> KNOLL_UNIT_SHIFT) + index;
+    return region_entry(region, index < region->count ? index : 0);
 }
 
-/* Where the buddy of the run of this order at this place is: the two are the halves of the run of the next order. All
- * modulo 2^32, which their length divides. */
-/*@ requires order < 32 && place % (1 << order) == 0;
-    assigns \nothing;
-    ensures place / (1 << order) % 2 == 0 ==> \result == place + (1 << order);
-    ensures place / (1 << order) % 2 == 1 ==> \result == place - (1 << order); */
-static inline uint32_t buddy_place(uint32_t place, unsigned order)
+/* Whether a free run of this length starts with this entry. */
+static inline bool is_free_run(const uint32_t *entry, uint32_t length)
 {
-    return place ^ (uint32_t)1 << order;
+    return cell_kind(*entry) == RUN_FREE && entry[CELL_LENGTH] == length;
 }
 
-/* The unit at which the buddy of a run starts. May be outside of the region: then it
- * is no less than count, as an unsigned number, or in the tables. */
-static uint32_t buddy_of(const struct knoll_region *region, uint32_t index, unsigned order)
+/* Whether a run of this length that is held does: without a branch, because no processor could foretell it. */
+static inline bool is_held_run(const uint32_t *entry, uint32_t length)
 {
-    uint32_t base = (uint32_t)place_of(region, 0);
-    return buddy_place(base + index, order) - base;
+    return ((*entry >> KIND_SHIFT ^ RUN_LARGE) | (entry[CELL_LARGE_LENGTH] ^ length)) == 0;
 }
 
-/* The entry of the free run of this length that starts at the unit; NULL if none does. */
-static inline uint32_t *find_free(const struct knoll_region *region, uint32_t index, uint32_t length)
+/* Makes a run free, and the first of a list: of its order's second one, if its buddy is held whole. That the list is
+ * filled is to be noted besides. */
+static inline void link(struct knoll_heap *heap, uint32_t *entry, uint32_t number, unsigned order, unsigned which)
 {
-    if (index >= region->count) /* the tables' units are NONE */
-        return NULL;
-    uint32_t *entry = region_entry(region, index);
-    return cell_kind(*entry) == RUN_FREE && entry[CELL_LENGTH] == length ? entry : NULL;
-}
-
-static inline void push(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order)
-{
-    uint32_t *entry = region_entry(region, index);
+    unsigned list = order + which * SECOND_LIST;
+    uint32_t after = heap->list[list];
     mark_free(entry, 1u << order);
-    free_list_link(heap, order, entry, region_unit_number(region, index));
+    entry[CELL_FREE_NEXT] = which << SECOND_SHIFT | after;
+    set_link(&entry_of(heap, after)[CELL_PREV], number, 0);
+    heap->list[list] = number;
     heap->free_runs[order]++;
+}
+
+static inline void push(struct knoll_heap *heap, uint32_t *entry, uint32_t number, unsigned order, unsigned which)
+{
+    link(heap, entry, number, order, which);
+    heap->filled[which] |= 1u << order;
+}
+
+static void push_at(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order,
+                    unsigned which)
+{
+    push(heap, region_entry(region, index), region_unit_number(region, index), order, which);
 }
 
 /* Takes a free run out of its list. */
 static inline void pull(struct knoll_heap *heap, uint32_t *entry, unsigned order)
 {
-    free_list_unlink(heap, order, entry);
+    uint32_t before = link_of(*entry, 0);
+    uint32_t after = link_of(entry[CELL_FREE_NEXT], 0);
+    set_link(&entry_of(heap, after)[CELL_PREV], before, 0);
+    if (before != NOWHERE) {
+        set_link(&entry_of(heap, before)[CELL_FREE_NEXT], after, 0);
+    } else {
+        uint32_t which = entry[CELL_FREE_NEXT] >> SECOND_SHIFT;
+        heap->list[order + which * SECOND_LIST] = after;
+        heap->filled[which] &= ~((after == NOWHERE ? 1u : 0u) << order);
+    }
     heap->free_runs[order]--;
     *entry &= RUN_WAS_BLOCK;
+}
+
+/* Makes the rest of the region start here, of no kind yet. */
+static void begin_rest(struct knoll_heap *heap, struct knoll_region *region, uint32_t index)
+{
+    heap->rest[region->number] = index;
+    if (index != region->count)
+        mark_free(region_entry(region, index), (region->count - index) | LENGTH_OF_REST);
+}
+
+/* Makes it start elsewhere. */
+static void move_rest(struct knoll_heap *heap, struct knoll_region *region, uint32_t from, uint32_t to)
+{
+    if (from != region->count)
+        *region_entry(region, from) &= RUN_WAS_BLOCK;
+    begin_rest(heap, region, to);
 }
 
 size_t knoll_pages_round(size_t units, size_t alignment)
@@ -83,29 +122,59 @@ size_t knoll_pages_round(size_t units, size_t alignment)
 
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
-    uint32_t index = region->first;
-    while (index < region->count) { /* orders rise while alignment allows, then fall: at most 2 rounds an order */
-        unsigned order = bits_highest32(region->count - index);
-        unsigned alignment = bits_lowest(place_of(region, index) | bit(ORDER_MAX));
-        if (order > alignment)
-            order = alignment;
-        push(heap, region, index, order);
-        index += 1u << order;
-    }
+    begin_rest(heap, region, region->first);
 }
 
-/* Takes the first run of the list `from` and cuts it down to `order`; the halves cut off go to lists that were empty.
- */
-static uint32_t take_first(struct knoll_heap *heap, unsigned from, unsigned order)
+/* Takes a run of this order from the rest of this region, which has room for it after so many units. Those are free
+ * runs from now on. */
+static uint32_t take_from_rest(struct knoll_heap *heap, struct knoll_region *region, unsigned order, uint32_t skipped)
 {
-    uint32_t number = heap->list[from];
+    uint32_t from = heap->rest[region->number];
+    uint32_t *entry = region_entry(region, from);
+    uint32_t number = region_unit_number(region, from);
+    move_rest(heap, region, from, from + skipped + (1u << order));
+    heap->filled[1] |= skipped;
+    for (uint32_t length; skipped != 0; skipped -= length) { /* at most ORDER_MAX rounds */
+        unsigned part = bits_lowest32(skipped);
+        length = 1u << part;
+        link(heap, entry, number, part, 1);
+        entry = &entry[(size_t)length * CELLS_PER_UNIT];
+        number += length;
+    }
+    return number;
+}
+
+/* Takes a run of this order from the rest of the first region that has room for it. */
+static uint32_t take_rest(struct knoll_heap *heap, unsigned order)
+{
+    for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
+        struct knoll_region *region = heap->region[i];
+        uint32_t rest = heap->rest[i];
+        if (rest == 0)
+            continue;
+        uint32_t skipped = units_to_multiple(region, rest, order);
+        if (skipped + (1u << order) <= region->count - rest)
+            return take_from_rest(heap, region, order, skipped);
+    }
+    return NOWHERE;
+}
+
+/* Takes the first run of order `from`, of the second list if `by_whole`, and cuts it down to `order`; the halves cut
+ * off go to lists that were empty. */
+static uint32_t take_first(struct knoll_heap *heap, unsigned from, unsigned which, unsigned order)
+{
+    uint32_t *head = &heap->list[from + which * SECOND_LIST];
+    uint32_t number = *head;
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t *entry = region_entry(region, index);
-    free_list_pop(heap, from, entry);
+    uint32_t after = link_of(entry[CELL_FREE_NEXT], 0);
+    *head = after;
+    set_link(&entry_of(heap, after)[CELL_PREV], NOWHERE, 0);
+    heap->filled[which] &= ~((after == NOWHERE ? 1u : 0u) << from);
+    heap->filled[0] |= (1u << from) - (1u << order);
     heap->free_runs[from]--;
-    *entry &= RUN_WAS_BLOCK;
-    heap->lists_filled |= (1u << from) - (1u << order);
+    *entry = cell_of(RUN_NONE, NOWHERE);
     for (uint32_t length = 1u << order; order < from; order++, length *= 2) { /* at most ORDER_MAX rounds */
         mark_free(region_entry(region, index + length), length);
         heap->list[order] = number + length;
@@ -118,8 +187,13 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
     unsigned order = bits_highest32(length);
-    uint32_t fitting = must_fail(heap) || order > ORDER_MAX ? 0 : heap->lists_filled >> order << order;
-    return fitting == 0 ? NOWHERE : take_first(heap, bits_lowest32(fitting), order);
+    if (order > ORDER_MAX || must_fail(heap))
+        return NOWHERE;
+    uint32_t fitting = (heap->filled[0] | heap->filled[1]) >> order << order;
+    if (fitting == 0)
+        return take_rest(heap, order);
+    unsigned from = bits_lowest32(fitting);
+    return take_first(heap, from, list_is_filled(heap, from) ? 0 : 1, order);
 }
 
 uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t alignment)
@@ -128,23 +202,48 @@ uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_
     return knoll_pages_take(heap, length, alignment);
 }
 
+/* Makes a free run that ends where the rest starts part of it, and what comes to be its buddy with it. */
+static __attribute__((noinline)) uint32_t join_rest(struct knoll_heap *heap, uint32_t number)
+{
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    unsigned order = order_with_rest(region, index);
+    uint32_t *other = entry_at(region, buddy_of(region, index, order));
+    while (is_free_run(other, 1u << order)) { /* at most ORDER_MAX + 1 rounds, those of knoll_pages_give included */
+        pull(heap, other, order);
+        index -= 1u << order;
+        order = order_with_rest(region, index);
+        other = entry_at(region, buddy_of(region, index, order));
+    }
+    move_rest(heap, region, heap->rest[region->number], index);
+    return (number & ~INDEX_MASK) | index;
+}
+
 uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t length)
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
-    *region_entry(region, index) = cell_of(RUN_NONE, NOWHERE);
+    uint32_t *run = region_entry(region, index);
+    *run = cell_of(RUN_NONE, NOWHERE);
     unsigned order = bits_highest32(length);
-    for (;;) {
-        uint32_t buddy = buddy_of(region, index, order);
-        uint32_t *entry = find_free(region, buddy, 1u << order);
-        if (entry == NULL) {
-            push(heap, region, index, order);
-            return region_unit_number(region, index);
+    uint32_t buddy = buddy_of(region, index, order);
+    uint32_t *other = entry_at(region, buddy);
+    while (is_free_run(other, 1u << order)) { /* at most ORDER_MAX + 1 rounds: one an order */
+        pull(heap, other, order);
+        if (buddy < index) {
+            index = buddy;
+            run = other;
         }
-        pull(heap, entry, order);
-        index = index < buddy ? index : buddy;
-        order++; /* at most ORDER_MAX + 1 rounds: the buddy of the longest run is outside of the region */
+        order++;
+        buddy = buddy_of(region, index, order);
+        other = entry_at(region, buddy);
     }
+    number = (number & ~INDEX_MASK) | index;
+    uint32_t rest = heap->rest[number >> INDEX_BITS];
+    if (index + (1u << order) == rest)
+        return join_rest(heap, number);
+    push(heap, run, number, order, is_held_run(other, 1u << order) ? 1 : 0);
+    return number;
 }
 
 uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number)
@@ -155,27 +254,64 @@ uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number)
     return length;
 }
 
+/* Makes a run that is held shorter. What is left of it is held, so nothing merges with what is cut off. */
+static void shorten(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order,
+                    unsigned wanted)
+{
+    uint32_t rest = heap->rest[region->number];
+    if (index + (1u << order) == rest) {
+        move_rest(heap, region, rest, index + (1u << wanted));
+        return;
+    }
+    while (order-- > wanted) /* at most ORDER_MAX rounds */
+        push_at(heap, region, index + (1u << order), order, order == wanted ? 1 : 0);
+}
+
+/* Whether what follows a run that is held is free as far as it has to be to make the run longer. */
+static bool may_lengthen(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
+                         unsigned order, unsigned wanted)
+{
+    for (; order < wanted; order++) { /* at most ORDER_MAX rounds */
+        uint32_t half = index + (1u << order);
+        if (half == heap->rest[region->number])
+            return 1u << wanted <= region->count - index;
+        if (!is_free_run(entry_at(region, half), 1u << order))
+            return false;
+    }
+    return true;
+}
+
+static void lengthen(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order,
+                     unsigned wanted)
+{
+    for (; order < wanted; order++) { /* at most ORDER_MAX rounds */
+        uint32_t half = index + (1u << order);
+        if (half == heap->rest[region->number]) {
+            move_rest(heap, region, half, index + (1u << wanted));
+            return;
+        }
+        pull(heap, region_entry(region, half), order);
+    }
+}
+
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted)
 {
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     unsigned order = bits_highest32(length);
     unsigned wanted_order = bits_highest32(wanted);
-
-    while (order > wanted_order) { /* at most ORDER_MAX rounds; the half left is held, so nothing merges */
-        order--;
-        push(heap, region, index + (1u << order), order);
-    }
-    if (wanted > length && must_fail(heap)) /* not covered: tests/failing.c refuses, in a core of its own */
-        return false;                       /* not covered: the same */
+    if (wanted_order < order)
+        shorten(heap, region, index, order, wanted_order);
+    if (wanted_order <= order)
+        return true;
+    if (must_fail(heap))
+        return false; /* not covered: tests/failing.c refuses, in a core of its own */
     if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)
         return false; /* it would be longer: the half that is left of one starts where the run did */
-    for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
-        if (find_free(region, index + (1u << i), 1u << i) == NULL)
-            return false;
-    for (unsigned i = order; i < wanted_order; i++) /* at most ORDER_MAX rounds */
-        pull(heap, region_entry(region, index + (1u << i)), i);
-    return true;
+    bool may = may_lengthen(heap, region, index, order, wanted_order);
+    if (may)
+        lengthen(heap, region, index, order, wanted_order);
+    return may;
 }
 
 uint32_t knoll_pages_free_behind(const struct knoll_heap *heap, uint32_t number, uint32_t length)
@@ -184,9 +320,22 @@ uint32_t knoll_pages_free_behind(const struct knoll_heap *heap, uint32_t number,
     return 0;
 }
 
+uint32_t knoll_pages_part(const struct knoll_region *region, uint32_t index)
+{
+    unsigned order = bits_highest32(region->count - index);
+    unsigned aligned = bits_lowest(place_of(region, index) | bit(ORDER_MAX));
+    return 1u << (order < aligned ? order : aligned);
+}
+
 uint32_t knoll_pages_longest(const struct knoll_heap *heap)
 {
-    return heap->lists_filled == 0 ? 0 : 1u << bits_highest32(heap->lists_filled);
+    uint32_t filled = heap->filled[0] | heap->filled[1];
+    uint32_t longest = filled == 0 ? 0 : 1u << bits_highest32(filled);
+    for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
+        uint32_t in_rest = longest_from(heap->region[i], heap->rest[i]);
+        longest = longest > in_rest ? longest : in_rest;
+    }
+    return longest;
 }
 
 uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t number, uint32_t length)
@@ -194,28 +343,45 @@ uint32_t knoll_pages_merged_length(const struct knoll_heap *heap, uint32_t numbe
     struct knoll_region *region = region_of_number(heap, number);
     uint32_t index = number & INDEX_MASK;
     unsigned order = bits_highest32(length);
-    for (;;) { /* at most ORDER_MAX + 1 rounds */
-        uint32_t buddy = buddy_of(region, index, order);
-        if (find_free(region, buddy, 1u << order) == NULL)
-            return 1u << order;
+    uint32_t buddy = buddy_of(region, index, order);
+    while (is_free_run(entry_at(region, buddy), 1u << order)) { /* at most ORDER_MAX + 1 rounds */
         index = index < buddy ? index : buddy;
         order++;
+        buddy = buddy_of(region, index, order);
     }
+    if (index + (1u << order) != heap->rest[region->number])
+        return 1u << order;
+    order = order_with_rest(region, index);
+    while (is_free_run(entry_at(region, index - (1u << order)), 1u << order)) { /* at most ORDER_MAX + 1 rounds */
+        index -= 1u << order;
+        order = order_with_rest(region, index);
+    }
+    return longest_from(region, index);
 }
 
 bool knoll_pages_unmerged(const struct knoll_region *region, uint32_t index, uint32_t length, uint32_t next_length)
 {
-    return length == next_length && buddy_of(region, index, bits_highest32(length)) == index + length;
+    if (length == 0)
+        return false;
+    uint32_t next = index + length;
+    unsigned order = bits_highest32(length);
+    if (is_rest(region_entry(region, next)))
+        return order_with_rest(region, next) == order;
+    return length == next_length && buddy_of(region, index, order) == next;
 }
 
 bool knoll_pages_lists_placed_well(const struct knoll_heap *heap)
 {
-    (void)heap;
+    for (uint32_t i = 0; i < heap->region_count; i++) /* at most KNOLL_REGIONS_MAX rounds */
+        if (heap->rest[i] < heap->region[i]->first || heap->rest[i] > heap->region[i]->count)
+            return false;
     return true;
 }
 
 bool knoll_pages_placed_well(const struct knoll_region *region, uint32_t index, uint32_t length)
 {
+    if (is_rest(region_entry(region, index)))
+        return index + length == region->count;
     return is_power_of_two(length) && (place_of(region, index) & (length - 1)) == 0;
 }
 

@@ -108,6 +108,8 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
     if (lists != 0 && longest_region(heap, region->number + 1) == region)
         move_lists(heap, lists_in(region), lists);
     uint32_t length = region->count - region->first;
+    if (length == 0)
+        return;
     mark_free(region_entry(region, region->first), length);
     enlist(heap, region, region->first, length);
 }
@@ -314,6 +316,12 @@ static uint32_t longest_of(const struct knoll_heap *heap, unsigned list)
         number = link_of(entry[CELL_FREE_NEXT], 0);
     }
     return longest;
+}
+
+/* not covered: no region has a rest that is in no list */
+uint32_t knoll_pages_part(const struct knoll_region *region, uint32_t index)
+{
+    return region->count - index;
 }
 
 uint32_t knoll_pages_longest(const struct knoll_heap *heap)

@@ -113,7 +113,7 @@ static void every_number_of_the_struct(void **state)
     EXPECT_ALL_SEEN(spans);
     EXPECT_ALL_SEEN(list);
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-    EXPECT_ALL_SEEN(lists_filled);
+    EXPECT_ALL_SEEN(filled);
 #else
     EXPECT_ALL_SEEN(groups_filled);
     EXPECT_ALL_SEEN(filled);
@@ -123,6 +123,10 @@ static void every_number_of_the_struct(void **state)
     EXPECT_ALL_SEEN(region_count);
     for (size_t i = 0; i < heap.region_count; i++)
         EXPECT_ALL_SEEN(by_address[i]);
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    for (size_t i = 0; i < heap.region_count; i++)
+        EXPECT_ALL_SEEN(rest[i]);
+#endif
     for (size_t i = 0; i < KNOLL_CLASS_COUNT; i++) {
         EXPECT_ALL_SEEN(size_class[i].partial);
         EXPECT_ALL_SEEN(size_class[i].slabs);

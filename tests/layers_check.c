@@ -9,8 +9,8 @@
  * and looseness a block was asked for with.
  *
  * SPDX-License-Identifier: MIT */
-#include "free_lists.h"
 #include "layers_check.h"
+#include "layers_free_lists.h"
 
 #define ALL       0xFFFFFFFFu
 #define KIND_BITS (3u << KIND_SHIFT)
@@ -27,9 +27,9 @@ static void flip_free_run(struct knoll_region *region, uint32_t index)
         return;
     }
     expect_seen(first, KIND_BITS | short_bits | NUMBER_MASK);
-    expect_seen(&first[CELL_FREE_NEXT], (CLASSIC ? 0 : KIND_BITS) | NUMBER_MASK);
+    expect_seen(&first[CELL_FREE_NEXT], (CLASSIC ? 1u << 31 : KIND_BITS) | NUMBER_MASK);
     if (CLASSIC || length > 3)
-        expect_seen(&first[CELL_LENGTH], (CLASSIC ? 0 : KIND_BITS) | NUMBER_MASK);
+        expect_seen(&first[CELL_LENGTH], CLASSIC ? ALL : KIND_BITS | NUMBER_MASK);
     if (!CLASSIC)
         expect_seen(&first[length - 1], length == 2 ? KIND_BITS | short_bits | NUMBER_MASK : ALL);
 }
@@ -106,6 +106,8 @@ static void every_bit_that_means_something(void **state)
 static void make_simple_heap(void)
 {
     make_heap(&heap, arena_at(KIB(256), 0), KIB(256));
+    if (CLASSIC)
+        hold_the_end(&heap);
 }
 
 static uint32_t longest_free_run(void)
@@ -126,8 +128,8 @@ static void make_free_run(struct knoll_region *region, uint32_t index, uint32_t 
     entry[CELL_LENGTH] = CLASSIC || length > 3 ? length : 0;
     if (!CLASSIC)
         entry[length - 1] = cell_of(RUN_END, length > 3 ? length : 0) | short_length;
-    free_list_link(&heap, list_of_run(&heap, region, index, length), entry, region_unit_number(region, index));
-    count_free_run(&heap, length, 1);
+    put_into_list(&heap, list_of_run(&heap, region, index, length), entry, region_unit_number(region, index));
+    heap.free_runs[bits_highest32(length)]++;
 }
 
 /* Cuts the longest free run, which starts at a multiple of four, in three. */
@@ -137,8 +139,8 @@ static void cut_in_three(uint32_t first, uint32_t second)
     struct knoll_region *region = region_of_number(&heap, number);
     uint32_t index = number & INDEX_MASK;
     uint32_t length = free_run_length(entry_of(&heap, number));
-    free_list_unlink(&heap, list_of_run(&heap, region, index, length), entry_of(&heap, number));
-    count_free_run(&heap, length, (uint32_t)-1);
+    take_out_of_list(&heap, list_of_run(&heap, region, index, length), entry_of(&heap, number));
+    heap.free_runs[bits_highest32(length)]--;
     make_free_run(region, index, first);
     make_free_run(region, index + first, second);
     for (uint32_t at = first + second; at < length;) { /* in pieces that classic allows there */
@@ -308,9 +310,9 @@ static void free_lists(void **state)
     uint32_t number = longest_free_run();
     uint32_t *run = entry_of(&heap, number);
     unsigned list = list_of_run(&heap, heap.region[0], number & INDEX_MASK, free_run_length(run));
-    free_list_unlink(&heap, list, run); /* in none */
+    take_out_of_list(&heap, list, run); /* in none */
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
-    free_list_link(&heap, list == 0 ? 1 : list - 1, run, number); /* in another */
+    put_into_list(&heap, list == 0 ? 1 : list - 1, run, number); /* in another */
     assert_int_equal(knoll_check(&heap), FREE_LISTS);
 }
 

@@ -4,9 +4,9 @@
  * the wrong one, leads to them; or where it was sound when its runs were looked at and is not when it is followed.
  *
  * SPDX-License-Identifier: MIT */
-#include "free_lists.h"
 #include "invariants.h"
 #include "knoll_live.h"
+#include "layers_free_lists.h"
 #include "layers_slab.h"
 
 #define LENGTH ((uint32_t)(KIB(8) >> KNOLL_UNIT_SHIFT))
@@ -56,7 +56,7 @@ static void a_ring_of_free_runs(void **state)
     make_ring(entry_of(&heap, first), entry_of(&heap, second), first, second, CELL_FREE_NEXT, 0);
     expect(FREE_LISTS, &heap.list[list]); /* that the head leads into */
     heap.list[list] = NOWHERE;
-    list_set_empty_if(&heap, list, true);
+    say_filled(&heap, list, false);
     expect(FREE_LISTS, &heap.list[list_count(&heap) - 1]); /* that no head leads to */
 }
 

@@ -33,6 +33,9 @@ static size_t held_bytes;
 /* The map: one byte a unit, by region number and index. The tables hold their units. */
 static bool is_held[KNOLL_REGIONS_MAX][UNITS_MOST];
 
+/* In classic the unit from which on all of a region is free and one run, of no length that others have. */
+static uint32_t rest[KNOLL_REGIONS_MAX];
+
 static struct run expected[UNITS_MOST]; /* the free runs that follow from the map, by region and address */
 static uint32_t expected_count;
 static uint32_t place_in_list[UNITS_MOST]; /* of each of them, when last verified */
@@ -52,12 +55,21 @@ static bool all_free(const struct knoll_region *region, uint32_t index, uint32_t
     return true;
 }
 
+static bool is_the_rest(const struct run *run)
+{
+    return CLASSIC && run->index == rest[run->region->number];
+}
+
 /* The free run that starts at this free unit. */
 static uint32_t naive_length(const struct knoll_region *region, uint32_t index)
 {
     uint32_t length = 1;
-    if (CLASSIC) {
-        while (unit_in_space(region, index) % (2 * length) == 0 && all_free(region, index, 2 * length))
+    uint32_t end = rest[region->number];
+    if (CLASSIC && index == end) {
+        length = region->count - index;
+    } else if (CLASSIC) {
+        while (unit_in_space(region, index) % (2 * length) == 0 && index + 2 * length <= end &&
+               all_free(region, index, 2 * length))
             length *= 2;
     } else {
         while (all_free(region, index, length + 1))
@@ -93,6 +105,11 @@ static unsigned list_of(const struct run *run)
 /* In compact a single free unit is in no list. */
 static bool is_listed(const struct run *run)
 {
+    return CLASSIC ? !is_the_rest(run) : run->length > 1;
+}
+
+static bool is_usable(const struct run *run)
+{
     return CLASSIC || run->length > 1;
 }
 
@@ -112,6 +129,7 @@ static void verify_free_run(const struct run *run)
     const uint32_t *last = region_entry(run->region, run->index + run->length - 1);
     assert_int_equal(cell_kind(*first), RUN_FREE);
     assert_int_equal(free_run_length(first), run->length);
+    assert_true(is_rest(first) == is_the_rest(run));
     assert_true(knoll_pages_placed_well(run->region, run->index, run->length));
     if (!CLASSIC) {
         uint32_t short_length = run->length < 4 ? run->length : 0;
@@ -134,7 +152,7 @@ static void verify(void)
         verify_free_run(run);
         should_be += is_listed(run);
         for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
-            in_order[order] += run->length >> order == 1;
+            in_order[order] += run->length >> order == 1 && !is_the_rest(run);
         if (i > 0 && run[-1].region == run->region && run[-1].index + run[-1].length == run->index)
             assert_false(knoll_pages_unmerged(run->region, run[-1].index, run[-1].length, run->length));
     }
@@ -144,9 +162,40 @@ static void verify(void)
             number = link_of(entry_of(&heap, number)[CELL_FREE_NEXT], 0);
     }
     assert_int_equal(listed, should_be);
+    for (uint32_t i = 0; i < heap.region_count; i++)
+        assert_int_equal(rest_of(&heap, heap.region[i]), CLASSIC ? rest[i] : heap.region[i]->count);
     for (uint32_t order = 0; order < KNOLL_RUN_ORDERS; order++)
         assert_int_equal(heap.free_runs[order], in_order[order]);
     assert_int_equal(knoll_check(&heap), 0);
+}
+
+/* ---- Where there is room ---- */
+
+/* The first unit of the run where one of this length may start, in units counted from address 0. */
+static uint32_t aligned_index(const struct run *run, uint32_t length, uint32_t alignment)
+{
+    uint32_t index = run->index;
+    while (unit_in_space(run->region, index) % (CLASSIC ? length : alignment) != 0)
+        index++;
+    return index;
+}
+
+static bool has_room(const struct run *run, uint32_t length, uint32_t alignment)
+{
+    uint32_t end = run->index + run->length;
+    uint32_t index = aligned_index(run, length, alignment);
+    return is_usable(run) && index < end && end - index >= length;
+}
+
+/* The longest run that can be cut from this one. */
+static uint32_t longest_in(const struct run *run)
+{
+    if (!is_the_rest(run))
+        return run->length;
+    uint32_t length = 1;
+    while (has_room(run, 2 * length, 1))
+        length *= 2;
+    return length;
 }
 
 /* ---- Holding and letting go, with the accounts that knoll_check knows ---- */
@@ -166,9 +215,45 @@ static void account(uint32_t length, uint32_t less)
     heap.headroom = heap.total - held_bytes;
 }
 
+/* What is held never lies in the rest. */
+static void rest_is_after(const struct run *run)
+{
+    uint32_t *start = &rest[run->region->number];
+    *start = *start > run->index + run->length ? *start : run->index + run->length;
+}
+
+/* A run that ends where the rest starts is part of it; and then so is what is free before that, if it is as long as
+ * what the start is a multiple of. */
+static void rest_is_before(const struct run *run)
+{
+    uint32_t *start = &rest[run->region->number];
+    if (run->index + run->length != *start)
+        return;
+    *start = run->index;
+    for (;;) {
+        uint32_t length = 1;
+        while (unit_in_space(run->region, *start) % (2 * length) == 0)
+            length *= 2;
+        if (length > *start || !all_free(run->region, *start - length, length))
+            return;
+        *start -= length;
+    }
+}
+
+/* The free run that this unit is in. */
+static const struct run *expected_around(const struct run *unit)
+{
+    expect_free_runs();
+    for (uint32_t i = 0; i < expected_count; i++)
+        if (expected[i].region == unit->region && unit->index - expected[i].index < expected[i].length)
+            return &expected[i];
+    return unit;
+}
+
 static void hold(uint32_t number, uint32_t length)
 {
     struct run run = {region_of_number(&heap, number), number & INDEX_MASK, length};
+    rest_is_after(&run);
     assert_true(all_free(run.region, run.index, length));
     for (uint32_t i = run.index; i < run.index + length; i++)
         assert_int_equal(cell_kind(*region_entry(run.region, i)), RUN_NONE);
@@ -191,12 +276,9 @@ static uint32_t let_go(uint32_t which)
     heap.large_blocks--;
     account(0, run.length);
 
-    struct run merged = run;
-    expect_free_runs();
-    for (uint32_t i = 0; i < expected_count; i++)
-        if (expected[i].region == run.region && run.index - expected[i].index < expected[i].length)
-            merged = expected[i];
-    assert_int_equal(knoll_pages_merged_length(&heap, number_of(&run), run.length), merged.length);
+    rest_is_before(expected_around(&run));
+    struct run merged = *expected_around(&run);
+    assert_int_equal(knoll_pages_merged_length(&heap, number_of(&run), run.length), longest_in(&merged));
     assert_int_equal(knoll_pages_free_behind(&heap, number_of(&run), run.length),
                      CLASSIC ? 0 : merged.index + merged.length - run.index - run.length);
     assert_int_equal(knoll_pages_give(&heap, number_of(&run), run.length), number_of(&merged));
@@ -205,22 +287,6 @@ static uint32_t let_go(uint32_t which)
 }
 
 /* ---- What each call may answer ---- */
-
-/* The first unit of the run that is aligned, in units counted from address 0. */
-static uint32_t aligned_index(const struct run *run, uint32_t alignment)
-{
-    uint32_t index = run->index;
-    while (unit_in_space(run->region, index) % alignment != 0)
-        index++;
-    return index;
-}
-
-static bool has_room(const struct run *run, uint32_t length, uint32_t alignment)
-{
-    uint32_t end = run->index + run->length;
-    uint32_t index = aligned_index(run, alignment);
-    return is_listed(run) && index < end && end - index >= length;
-}
 
 /* Whether the first run of this list is looked at: in compact, of lists that may have room at an aligned place only the
  * lowest few are, and of those that must have it all. */
@@ -253,6 +319,13 @@ static void expect_refusal(uint32_t length, uint32_t alignment)
     }
 }
 
+/* The list that is asked first has the lowest. */
+static unsigned preference_of(const struct run *run)
+{
+    unsigned list = list_of(run);
+    return CLASSIC ? 2 * (list & 31) + (list >> 5) : list;
+}
+
 /* The run must have been cut from the first aligned place of one that was the best; in compact, of the first runs of
  * the lists that are looked at but that of the ends, the shortest that has room. */
 static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment)
@@ -262,17 +335,17 @@ static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment
         if (number - number_of(&expected[i]) < expected[i].length)
             from = &expected[i];
     assert_true(from != &expected[expected_count]);
-    assert_int_equal(number & INDEX_MASK, aligned_index(from, alignment));
+    assert_int_equal(number & INDEX_MASK, aligned_index(from, length, alignment));
     assert_true(has_room(from, length, alignment));
     assert_true(is_looked_at(list_of(from), length, alignment));
-    bool from_end = !CLASSIC && list_of(from) == LIST_OF_ENDS;
+    bool from_end = CLASSIC ? is_the_rest(from) : list_of(from) == LIST_OF_ENDS;
     for (uint32_t i = 0; i < expected_count; i++) {
         const struct run *other = &expected[i];
-        if (!has_room(other, length, alignment) || (!CLASSIC && list_of(other) == LIST_OF_ENDS) ||
+        if (!has_room(other, length, alignment) || (CLASSIC ? is_the_rest(other) : list_of(other) == LIST_OF_ENDS) ||
             place_in_list[i] > 0 || !is_looked_at(list_of(other), length, alignment))
             continue;
         assert_false(from_end);
-        assert_true(list_of(other) >= list_of(from));
+        assert_true(preference_of(other) >= preference_of(from));
     }
 }
 
@@ -307,7 +380,7 @@ static void take_what_came_back(uint32_t which, uint32_t units, uint32_t alignme
     uint32_t taken = knoll_pages_take_from(&heap, number, length, alignment);
     assert_true((taken != NOWHERE) == has_room(&from, length, alignment));
     if (taken != NOWHERE) {
-        assert_int_equal(taken & INDEX_MASK, aligned_index(&from, alignment));
+        assert_int_equal(taken & INDEX_MASK, aligned_index(&from, length, alignment));
         hold(taken, length);
     }
     verify();
@@ -324,7 +397,10 @@ static void resize(uint32_t which, uint32_t units)
     if (possible) {
         mark(run, false);
         account(wanted, run->length);
+        uint32_t *start = &rest[run->region->number];
+        *start = run->index + run->length == *start ? run->index + wanted : *start;
         run->length = wanted;
+        rest_is_after(run);
         mark(run, true);
         region_entry(run->region, run->index)[CELL_LARGE_LENGTH] = wanted;
     }
@@ -336,7 +412,7 @@ static void the_longest(void)
 {
     uint32_t longest = knoll_pages_longest(&heap);
     for (uint32_t i = 0; i < expected_count && longest == 0; i++)
-        assert_false(is_listed(&expected[i]));
+        assert_false(is_usable(&expected[i]));
     assert_true(longest == 0 || take(longest, 1));
     if (longest != 0) {
         verify();
@@ -362,6 +438,7 @@ static void make_regions(void)
     for (uint32_t i = 0; i < REGIONS && i < KNOLL_REGIONS_MAX; i++) {
         struct knoll_region *region = knoll_region_make(&heap, start + places[i].start, places[i].pages * KNOLL_PAGE);
         mark(&(struct run){region, 0, region->first}, true);
+        rest[i] = region->first;
         knoll_pages_add(&heap, region);
     }
     verify();
@@ -387,18 +464,43 @@ static void step(struct random *random, uint32_t tendency)
     }
 }
 
+/* Holds all that is free, and lets go what does not end its region: in classic no region has a rest then. */
+static void list_all(void)
+{
+    for (uint32_t longest; (longest = knoll_pages_longest(&heap)) != 0;)
+        if (take(longest, 1))
+            verify();
+    for (uint32_t i = held_count; i > 0; i--)
+        if (held[i - 1].index + held[i - 1].length != held[i - 1].region->count)
+            (void)let_go(i - 1);
+}
+
+/* The free runs that the map allows at most: in classic the rest counts as those that can be cut from it. */
+static void expect_longest_runs(void)
+{
+    uint32_t kept[KNOLL_REGIONS_MAX];
+    memcpy(kept, rest, sizeof kept);
+    for (uint32_t i = 0; i < heap.region_count; i++)
+        rest[i] = heap.region[i]->count;
+    expect_free_runs();
+    memcpy(rest, kept, sizeof kept);
+}
+
 static void random_histories(void **state)
 {
     struct random random = random_from(KNOLL_TEST_SEED);
     (void)state;
     make_regions();
     struct run fresh[UNITS_MOST];
+    expect_longest_runs();
     uint32_t fresh_count = expected_count;
     memcpy(fresh, expected, sizeof expected);
+    verify();
     for (uint32_t i = 0; i < STEPS; i++)
         step(&random, i % 400 < 250 ? 12 : 5);
     while (held_count > 0)
         (void)let_go(held_count - 1);
+    expect_longest_runs();
     assert_int_equal(expected_count, fresh_count);
     assert_memory_equal(fresh, expected, fresh_count * sizeof fresh[0]);
 }
@@ -423,6 +525,7 @@ static void unmerged_runs(void **state)
 {
     (void)state;
     make_regions();
+    list_all();
     for (uint32_t i = 0; i < expected_count; i++) {
         const struct run *run = &expected[i];
         uint32_t quarter = run->length / 4;

@@ -45,6 +45,25 @@ void make_heap(struct knoll_heap *heap, void *start, size_t size)
     knoll_set_fault_handler(heap, fail_on_fault);
 }
 
+void *hold_the_end(struct knoll_heap *heap)
+{
+    unsigned char *last = NULL;
+    unsigned char *block;
+    while ((block = knoll_malloc(heap, largest_block(heap))) != NULL) { /* each leads to the one before */
+        *(unsigned char **)(void *)block = last;
+        last = block;
+    }
+    unsigned char *end = last;
+    for (block = last; block != NULL; block = *(unsigned char **)(void *)block)
+        end = block > end ? block : end;
+    for (block = last; block != NULL; block = last) {
+        last = *(unsigned char **)(void *)block;
+        if (block != end)
+            knoll_free(heap, block);
+    }
+    return end;
+}
+
 void add_memory(struct knoll_heap *heap, void *start, size_t size)
 {
     memset(start, 0xC3, size);

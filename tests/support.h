@@ -49,6 +49,10 @@ size_t arena_left(const unsigned char *address);
 /* Makes a heap in which a fault fails the test; neither the struct nor the memory is clean beforehand. */
 void make_heap(struct knoll_heap *heap, void *start, size_t size);
 
+/* Leaves of a heap of one region, of which nothing is held, only a block held that lies at its end, so that all that is
+ * free is in lists. The block. */
+void *hold_the_end(struct knoll_heap *heap);
+
 /* Adds memory that must be accepted. */
 void add_memory(struct knoll_heap *heap, void *start, size_t size);
 
