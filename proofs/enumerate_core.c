@@ -91,7 +91,7 @@ static void lists_of_lengths(void)
 {
     for (uint32_t length = 1; length < NUMBER_MASK; length++) {
         unsigned list = list_of_length(length), next = list_of_length(length + 1);
-        holds(list < KNOLL_LIST_COUNT && (next == list || next == list + 1));
+        holds(list <= ORDER_MAX && (next == list || next == list + 1));
     }
     theorem("list_of_length is in range and rises by one at most, for every length");
 }
@@ -100,7 +100,7 @@ static void lists_of_lengths(void)
  * buddy is an index, in which the base has been added and taken away again. */
 static void buddies(void)
 {
-    for (unsigned order = 0; order < KNOLL_LIST_COUNT; order++) {
+    for (unsigned order = 0; order <= ORDER_MAX; order++) {
         uint32_t length = 1u << order;
         for (uint64_t first = 0; first <= UINT32_MAX; first += 2 * length) {
             uint32_t index = (uint32_t)first;
@@ -108,7 +108,7 @@ static void buddies(void)
         }
     }
     theorem("a run's buddy is the other half of a run twice as long, for every place and order");
-    for (unsigned order = 0; order < KNOLL_LIST_COUNT; order++)
+    for (unsigned order = 0; order <= ORDER_MAX; order++)
         for (size_t units = ((size_t)1 << order) / 2 + 1; units <= (size_t)1 << order; units++)
             holds(knoll_pages_round(units, 1) == (size_t)1 << order);
     theorem("knoll_pages_round is the least power of two that suffices, for every number of units");

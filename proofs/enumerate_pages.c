@@ -2,7 +2,8 @@
  * each every run given back, every run made longer or shorter, and every request.
  *
  * An arrangement is a text, a letter a unit. Which free runs there must be follows from it by definition: in compact
- * the longest stretches of free units, in classic the longest that are a power of two at a multiple of themselves.
+ * the longest stretches of free units, in classic the longest that are a power of two at a multiple of themselves; and
+ * classic has a rest besides, all units from one on, for which every unit is tried that it may start at.
  * After each call the tables are compared with that, run by run, and knoll_check verifies links, lists and counts.
  *
  * SPDX-License-Identifier: MIT */
@@ -25,6 +26,7 @@ static struct knoll_heap heap;
 static struct knoll_region *region;
 static char before[MOST + 1], after[MOST + 1]; /* a call */
 static uint32_t units;                         /* of the region, after its tables */
+static uint32_t rest;                          /* of these the first that is of the rest; in compact there is none */
 
 /* ---- The definition ---- */
 
@@ -46,7 +48,9 @@ static uint32_t length_at(const char *text, uint32_t at)
     uint32_t longest = 1;
     if (text[at] == FIRST)
         return 1 + (uint32_t)strspn(text + at + 1, "=");
-    for (uint32_t length = 1; are_free(text, at, length); length++)
+    if (at == rest)
+        return units - rest;
+    for (uint32_t length = 1; length <= rest - at && are_free(text, at, length); length++)
         if (may_be_run(at, length))
             longest = length;
     return longest;
@@ -58,17 +62,70 @@ static void set_held(char *text, uint32_t at, uint32_t length)
     text[at] = FIRST;
 }
 
+/* The longest run that can be cut from the rest. */
+static uint32_t longest_of_rest(void)
+{
+    uint32_t longest = 0;
+    for (uint32_t at = rest; at < units; at++)
+        for (uint32_t length = 1; length <= units - at; length *= 2)
+            if (may_be_run(at, length) && length > longest)
+                longest = length;
+    return longest;
+}
+
+/* What the place of the unit where the rest starts is a multiple of. */
+static uint32_t multiple_of(uint32_t at)
+{
+    uint32_t length = 1;
+    while (may_be_run(at, 2 * length) && length <= units)
+        length *= 2;
+    return length;
+}
+
+/* Whether what is free before this unit should be of the rest too, if that started here. */
+static bool reaches_further(const char *text, uint32_t at)
+{
+    uint32_t length = multiple_of(at);
+    return length <= at && are_free(text, at - length, length);
+}
+
+/* Where the rest starts when the run that this unit is in has come free. */
+static uint32_t rest_with(const char *text, uint32_t unit)
+{
+    uint32_t start = 0, length;
+    for (uint32_t at = 0; at <= unit; at += length) {
+        start = at;
+        length = length_at(text, at);
+    }
+    if (!CLASSIC || start + length_at(text, start) != rest)
+        return rest;
+    while (reaches_further(text, start))
+        start -= multiple_of(start);
+    return start;
+}
+
 /* The longest free run in which a run of `length` units can start at a multiple of `alignment`. */
 static uint32_t longest_serving(const char *text, uint32_t length, uint32_t alignment)
 {
     uint32_t longest = 0, run;
     for (uint32_t at = 0; at < units; at += run) {
         run = length_at(text, at);
+        uint32_t serves = at == rest ? longest_of_rest() : run;
         uintptr_t place = ((uintptr_t)region >> KNOLL_UNIT_SHIFT) + region->first + at;
         uint32_t to_aligned = (uint32_t)(-place & (alignment - 1));
-        if (text[at] == FREE && run >= to_aligned + length && run > longest)
-            longest = run;
+        if (text[at] == FREE && serves >= to_aligned + length && serves > longest)
+            longest = serves;
     }
+    return longest;
+}
+
+/* The longest free run before the rest. */
+static uint32_t longest_listed(const char *text)
+{
+    uint32_t longest = 0;
+    for (uint32_t at = 0; at < rest; at += length_at(text, at))
+        if (text[at] == FREE && length_at(text, at) > longest)
+            longest = length_at(text, at);
     return longest;
 }
 
@@ -93,7 +150,8 @@ static void make_region(uint32_t count, uint32_t place)
 static void push_free(uint32_t at, uint32_t length)
 {
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-    push(&heap, region, region->first + at, bits_highest32(length));
+    if (at != rest)
+        push_at(&heap, region, region->first + at, bits_highest32(length), at % 2);
 #else
     mark_free(region_entry(region, region->first + at), length);
     enlist(&heap, region, region->first + at, length);
@@ -103,7 +161,8 @@ static void push_free(uint32_t at, uint32_t length)
 static void pull_free(uint32_t at, uint32_t length)
 {
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-    pull(&heap, region_entry(region, region->first + at), bits_highest32(length));
+    (void)length;
+    move_rest(&heap, region, region->first + at, region->first + rest);
 #else
     delist(&heap, region, region->first + at, length);
 #endif
@@ -116,7 +175,8 @@ static void write_tables(const char *text)
         uint32_t *entry = region_entry(region, region->first + at);
         length = free_run_length(entry);
         pull_free(at, length);
-        memset(entry, 0, (size_t)length * CELLS_PER_UNIT * sizeof *entry);
+        if (!CLASSIC)
+            memset(entry, 0, (size_t)length * CELLS_PER_UNIT * sizeof *entry);
     }
     for (uint32_t at = 0, length; at < units; at += length) {
         length = length_at(text, at);
@@ -142,7 +202,7 @@ static bool tables_say(const char *text)
             (text[at] == FREE ? free_run_length(entry) : large_length(entry)) != length)
             return false;
     }
-    return knoll_check(&heap) == 0;
+    return rest_of(&heap, region) == region->first + rest && knoll_check(&heap) == 0;
 }
 
 /* ---- The calls ---- */
@@ -168,15 +228,19 @@ static void give_run(uint32_t at)
     uint32_t length = length_at(before, at);
     begin_call();
     memset(after + at, FREE, length);
+    uint32_t rest_before = rest;
+    rest = rest_with(after, at);
     uint32_t start = at; /* of the free run that comes about */
     for (uint32_t i = 0; i <= at; i += length_at(after, i))
         start = i;
     uint32_t behind = CLASSIC ? 0 : start + length_at(after, start) - at - length;
-    note(ASK, knoll_pages_merged_length(&heap, number_at(at), length) == length_at(after, start) &&
+    uint32_t merged = CLASSIC && start == rest ? longest_of_rest() : length_at(after, start);
+    note(ASK, knoll_pages_merged_length(&heap, number_at(at), length) == merged &&
                   knoll_pages_free_behind(&heap, number_at(at), length) == behind);
     (void)knoll_large_give(&heap, number_at(at));
     heap.headroom += length * UNIT;
     note(GIVE, tables_say(after));
+    rest = rest_before;
 }
 
 static void resize_run(uint32_t at, uint32_t wanted)
@@ -192,7 +256,11 @@ static void resize_run(uint32_t at, uint32_t wanted)
     bool did = knoll_large_resize(&heap, number_at(at), wanted);
     if (did)
         heap.peak = heap.peak + wanted * UNIT - length * UNIT;
+    uint32_t rest_before = rest;
+    if (can && CLASSIC && (at + length == rest || at + wanted > rest))
+        rest = at + wanted;
     note(RESIZE, did == can && tables_say(after));
+    rest = rest_before;
 }
 
 static void take_run(uint32_t wanted, uint32_t alignment)
@@ -212,7 +280,12 @@ static void take_run(uint32_t wanted, uint32_t alignment)
         ((uintptr_t)run & (alignment * UNIT - 1)) == 0 && are_free(before, at, length) && may_be_run(at, length);
     if (fits)
         set_held(after, at, length);
-    note(TAKE, must && fits && usable == length * UNIT && tables_say(after));
+    uint32_t rest_before = rest;
+    bool is_lowest = at < rest || (longest_listed(before) < length && at - rest < length);
+    if (CLASSIC && at + length > rest)
+        rest = at + length;
+    note(TAKE, must && fits && is_lowest && usable == length * UNIT && tables_say(after));
+    rest = rest_before;
 }
 
 static void try_calls(void)
@@ -233,11 +306,28 @@ static void try_calls(void)
             take_run(wanted, alignment);
 }
 
+/* Each place where the rest can start: all is free from there on, and what should be of it is. */
+static void try_rests(void)
+{
+    rest = units;
+    if (!CLASSIC) {
+        try_calls();
+        return;
+    }
+    for (;;) {
+        if (!reaches_further(before, rest))
+            try_calls();
+        if (rest == 0 || before[rest - 1] != FREE)
+            return;
+        rest--;
+    }
+}
+
 /* Every text that goes on from here. */
 static void arrange(uint32_t at)
 {
     if (at == units) {
-        try_calls();
+        try_rests();
         return;
     }
     before[at] = FREE;

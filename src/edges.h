@@ -27,13 +27,13 @@
     ensures \forall integer length; 0 <= length < LENGTH_OF_REST && starts_free(run, length) ==> \result == length; */
 static inline uint32_t free_run_length(const uint32_t *run)
 {
-    return run[CELL_LENGTH] & ~LENGTH_OF_REST;
+    return run[CELL_LENGTH] % LENGTH_OF_REST;
 }
 
 /* Whether this free run is the rest of its region. */
 static inline bool is_rest(const uint32_t *run)
 {
-    return (run[CELL_LENGTH] & LENGTH_OF_REST) != 0;
+    return run[CELL_LENGTH] >= LENGTH_OF_REST;
 }
 
 /* Writes what the first cells of a free run say, its links to nowhere. */
