@@ -169,7 +169,7 @@ struct knoll_heap {
     knoll_fault_handler fault_handler;
 #if KNOLL_PROFILE == KNOLL_CLASSIC
     uint32_t filled[2];               /* one bit for each list of free runs that is not empty */
-    uint32_t list[KNOLL_LIST_COUNT];  /* two an order, the second 32 after the first */
+    uint32_t list[KNOLL_LIST_COUNT];  /* the second ones of each order after the first ones */
     uint32_t rest[KNOLL_REGIONS_MAX]; /* of each region, the first unit of its rest, see src/pages_buddy.c */
 #else
     uint32_t *list;                      /* by number; where the region with the most units has room for them */

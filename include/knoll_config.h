@@ -195,10 +195,10 @@
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-#define KNOLL_UNIT_SHIFT   12    /* units of 4096 bytes */
-#define KNOLL_SLAB_MAXIMUM 4096u /* the largest block that comes from a slab */
-#define KNOLL_CLASS_COUNT  7     /* 64 to 4096 bytes */
-#define KNOLL_LIST_COUNT   61    /* free runs by order, 2^0 to 2^28 units: and 32 more for a second list of each */
+#define KNOLL_UNIT_SHIFT   12                     /* units of 4096 bytes */
+#define KNOLL_SLAB_MAXIMUM 4096u                  /* the largest block that comes from a slab */
+#define KNOLL_CLASS_COUNT  7                      /* 64 to 4096 bytes */
+#define KNOLL_LIST_COUNT   (2 * KNOLL_RUN_ORDERS) /* two lists of free runs an order */
 #elif KNOLL_PROFILE == KNOLL_COMPACT
 #define KNOLL_UNIT_SHIFT   9     /* units of 512 bytes */
 #define KNOLL_SLAB_MAXIMUM 1024u /* the largest block that comes from a slab */

@@ -89,7 +89,7 @@ static void classes_for_requests(void)
 
 static void lists_of_lengths(void)
 {
-    for (uint32_t length = 1; length < NUMBER_MASK; length++) {
+    for (uint32_t length = 1; length < INDEX_MASK; length++) {
         unsigned list = list_of_length(length), next = list_of_length(length + 1);
         holds(list <= ORDER_MAX && (next == list || next == list + 1));
     }

@@ -9,9 +9,9 @@
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 
-#define ORDER_MAX (KNOLL_LIST_COUNT - SECOND_LIST - 1)
+#define ORDER_MAX (SECOND_LIST - 1)
 
-_Static_assert(INDEX_BITS <= ORDER_MAX + 3, "the orders must be nearly enough for the largest region");
+_Static_assert(INDEX_BITS <= SECOND_LIST && SECOND_LIST <= 32, "the orders must be enough for the largest region");
 
 /* A unit's number in the whole address space, which alignment is counted in. */
 static inline uintptr_t place_of(const struct knoll_region *region, uint32_t index)

@@ -180,7 +180,7 @@ static enum invariant check_next_link(const struct knoll_heap *heap, struct knol
 static bool lists_agree(const struct knoll_heap *heap)
 {
 #if KNOLL_PROFILE == KNOLL_CLASSIC
-    return (heap->filled[0] | heap->filled[1]) >> (KNOLL_LIST_COUNT - SECOND_LIST) == 0;
+    return (heap->filled[0] | heap->filled[1]) >> SECOND_LIST == 0;
 #else
     for (unsigned group = 0; group < KNOLL_LIST_GROUPS; group++) {
         unsigned first = group * 32;

@@ -13,7 +13,7 @@
 /* How far after the first list of its order the one is that this free run is in. */
 static inline unsigned list_offset(const uint32_t *run)
 {
-    return run[CELL_FREE_NEXT] >> SECOND_SHIFT << 5;
+    return (run[CELL_FREE_NEXT] >> SECOND_SHIFT) * SECOND_LIST;
 }
 
 static inline unsigned list_of_run(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
@@ -38,7 +38,7 @@ static inline unsigned list_of_shortest(const struct knoll_heap *heap, uint32_t 
 
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
 {
-    return (heap->filled[list >> 5] >> (list & 31) & 1) != 0;
+    return (heap->filled[list / SECOND_LIST] >> list % SECOND_LIST & 1) != 0;
 }
 
 /* Where the rest of a region starts, which is in no list: at its end, if there is none. */

@@ -13,7 +13,7 @@
 #define LIST_OF_ENDS 0u /* in compact; here no list needs to be asked for by name */
 
 /* By order: every run is a power of two long. Each order has a second list, SECOND_LIST after this one. */
-#define SECOND_LIST 32u
+#define SECOND_LIST (KNOLL_LIST_COUNT / 2u)
 
 static inline unsigned list_of_length(uint32_t length)
 {

@@ -6,10 +6,17 @@
 
 #include "free_lists.h"
 
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+#define LISTS_IN_A_WORD SECOND_LIST
+#else
+#define LISTS_IN_A_WORD 32u
+#endif
+
 static inline void say_filled(struct knoll_heap *of, unsigned list, bool is_filled)
 {
-    uint32_t *filled = &of->filled[list >> 5];
-    uint32_t of_list = 1u << (list & 31);
+    const unsigned bits = LISTS_IN_A_WORD;
+    uint32_t *filled = &of->filled[list / bits];
+    uint32_t of_list = 1u << list % bits;
     *filled = is_filled ? *filled | of_list : *filled & ~of_list;
 #if KNOLL_PROFILE == KNOLL_COMPACT
     uint32_t of_group = 1u << (list >> 5);

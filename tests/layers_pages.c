@@ -322,8 +322,11 @@ static void expect_refusal(uint32_t length, uint32_t alignment)
 /* The list that is asked first has the lowest. */
 static unsigned preference_of(const struct run *run)
 {
-    unsigned list = list_of(run);
-    return CLASSIC ? 2 * (list & 31) + (list >> 5) : list;
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    return 2 * (list_of(run) % SECOND_LIST) + list_of(run) / SECOND_LIST;
+#else
+    return list_of(run);
+#endif
 }
 
 /* The run must have been cut from the first aligned place of one that was the best; in compact, of the first runs of
