@@ -187,8 +187,8 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
 {
     (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
     unsigned order = bits_highest32(length);
-    if (order > ORDER_MAX || must_fail(heap))
-        return NOWHERE;
+    if (must_fail(heap))
+        return NOWHERE; /* not covered: tests/failing.c refuses, in a core of its own */
     uint32_t fitting = (heap->filled[0] | heap->filled[1]) >> order << order;
     if (fitting == 0)
         return take_rest(heap, order);
@@ -254,7 +254,8 @@ uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number)
     return length;
 }
 
-/* Makes a run that is held shorter. What is left of it is held, so nothing merges with what is cut off. */
+/* Makes a run that is held shorter, or leaves it as it is. What is left of it is held, so nothing merges with what is
+ * cut off. */
 static void shorten(struct knoll_heap *heap, struct knoll_region *region, uint32_t index, unsigned order,
                     unsigned wanted)
 {
@@ -300,10 +301,10 @@ bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t lengt
     uint32_t index = number & INDEX_MASK;
     unsigned order = bits_highest32(length);
     unsigned wanted_order = bits_highest32(wanted);
-    if (wanted_order < order)
+    if (wanted_order <= order) {
         shorten(heap, region, index, order, wanted_order);
-    if (wanted_order <= order)
         return true;
+    }
     if (must_fail(heap))
         return false; /* not covered: tests/failing.c refuses, in a core of its own */
     if (wanted_order > ORDER_MAX || (place_of(region, index) & (wanted - 1)) != 0)

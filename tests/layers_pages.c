@@ -581,9 +581,58 @@ static void from_an_odd_unit(void **state)
     assert_false(knoll_pages_resize(&heap, numbers[1], 1, 2));
 }
 
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+
+static void *take_units(size_t units)
+{
+    size_t usable;
+    void *run = knoll_large_take(&heap, units * UNIT, &usable);
+    assert_non_null(run);
+    return run;
+}
+
+static uint32_t number_at(const void *address)
+{
+    return (uint32_t)(region_offset(heap.region[0], address) >> KNOLL_UNIT_SHIFT);
+}
+
+static bool is_second(const void *run, uint32_t length)
+{
+    return list_of_run(&heap, heap.region[0], number_at(run), length) == list_of_length(length) + SECOND_LIST;
+}
+
+#endif
+
+/* In classic a free run whose buddy is held whole is in the second list of its order, which is taken from last; one
+ * whose buddy is in parts is in the first. */
+static void by_a_whole_run_and_by_parts(void **state)
+{
+    (void)state;
+#if KNOLL_PROFILE == KNOLL_CLASSIC
+    make_heap(&heap, arena_at(KIB(512), KIB(512) - KNOLL_PAGE), KIB(256)); /* the first unit has the place of all */
+    (void)take_units(4);
+    unsigned char *by_whole = take_units(4), *part = take_units(2);
+    (void)take_units(2);
+    unsigned char *by_parts = take_units(4), *longer = take_units(8);
+    assert_ptr_equal(longer, by_whole + 12 * UNIT); /* all as they should lie for this test */
+    knoll_large_give(&heap, number_at(by_parts));
+    knoll_large_give(&heap, number_at(by_whole));
+    assert_true(is_second(by_whole, 4) && !is_second(by_parts, 4));
+    assert_ptr_equal(take_units(4), by_parts);
+    assert_ptr_equal(take_units(4), by_whole);
+
+    (void)take_units(1);
+    assert_true(knoll_large_resize(&heap, number_at(longer), 2));
+    assert_true(is_second(longer + 2 * UNIT, 2) && !is_second(longer + 4 * UNIT, 4));
+    knoll_large_give(&heap, number_at(part));
+    assert_true(is_second(part, 2));
+#endif
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(unmerged_runs),          cmocka_unit_test(every_length),     cmocka_unit_test(random_histories),
-    cmocka_unit_test(longer_than_any_region), cmocka_unit_test(from_an_odd_unit),
+    cmocka_unit_test(unmerged_runs),    cmocka_unit_test(every_length),
+    cmocka_unit_test(random_histories), cmocka_unit_test(longer_than_any_region),
+    cmocka_unit_test(from_an_odd_unit), cmocka_unit_test(by_a_whole_run_and_by_parts),
 };
 
 CHECK_MAIN(tests)
