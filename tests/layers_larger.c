@@ -41,7 +41,7 @@ static size_t play(size_t size, uint32_t seed, bool is_larger)
     static void *slots[SLOTS];
     struct random random = random_from(seed);
     memset(slots, 0, sizeof slots);
-    make_heap(&heap, arena, size);
+    make_heap(&heap, arena_at(MIB(1), 0), size);
     for (size_t call = 0; call < CALLS; call++) {
         void **slot = &slots[random_below(&random, SLOTS)];
         size_t wanted = random_below(&random, (uint32_t)KIB(1) << random_below(&random, 7));
@@ -80,7 +80,7 @@ static void a_larger_region_does_the_same(void **state)
         uint32_t tables = heap.region[0]->first;
         for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
             size_t larger = size + more[i] * KNOLL_PAGE;
-            make_heap(&heap, arena, larger);
+            make_heap(&heap, arena_at(MIB(1), 0), larger);
             if (heap.region[0]->first != tables)
                 continue;
             size_t until = play(larger, seed, true);
