@@ -18,7 +18,8 @@
  *
  * Each order has two lists. A run whose buddy is held whole, by one caller, is in the second one, which is taken from
  * when the first is empty: one call can make it twice as long, where a buddy that is in parts needs several. That is as
- * it was when the run came free; it is a preference and no more.
+ * it was when the run came free; it is a preference and no more. In a processor's spans (cpu_spans.c), which have no
+ * rest, what came free last is taken first instead, because it is in the cache.
  *
  * Invariants:
  *   1. A free run of order k starts at a multiple of its size, counted from address 0; but for the rest, which
@@ -242,7 +243,7 @@ uint32_t knoll_pages_give(struct knoll_heap *heap, uint32_t number, uint32_t len
     uint32_t rest = heap->rest[number >> INDEX_BITS];
     if (index + (1u << order) == rest)
         return join_rest(heap, number);
-    push(heap, run, number, order, is_held_run(other, 1u << order) ? 1 : 0);
+    push(heap, run, number, order, rest != 0 && is_held_run(other, 1u << order) ? 1 : 0);
     return number;
 }
 
