@@ -151,7 +151,7 @@ static uint32_t take_rest(struct knoll_heap *heap, unsigned order)
     for (uint32_t i = 0; i < heap->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
         struct knoll_region *region = heap->region[i];
         uint32_t rest = heap->rest[i];
-        if (rest == 0)
+        if (rest == 0) /* the heap is a processor's spans */
             continue;
         uint32_t skipped = units_to_multiple(region, rest, order);
         if (skipped + (1u << order) <= region->count - rest)
@@ -160,8 +160,8 @@ static uint32_t take_rest(struct knoll_heap *heap, unsigned order)
     return NOWHERE;
 }
 
-/* Takes the first run of order `from`, of the second list if `by_whole`, and cuts it down to `order`; the halves cut
- * off go to lists that were empty. */
+/* Takes the first run of order `from`, of its first list or, if `which` is 1, the second one, and cuts it down to
+ * `order`; the halves cut off go to lists that were empty. */
 static uint32_t take_first(struct knoll_heap *heap, unsigned from, unsigned which, unsigned order)
 {
     uint32_t *head = &heap->list[from + which * SECOND_LIST];
