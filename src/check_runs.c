@@ -254,15 +254,15 @@ static enum invariant check_inside(const struct knoll_region *region, struct kno
     return HOLDS;
 }
 
-/* Whether this run is the rest of the region just if the heap says that the rest starts here, and not inside of it. */
+/* Whether the rest of the region does not start in this run, if it is another; and if it is the rest, whether it links
+ * to none. Where the heap says that the rest starts elsewhere, it is found to be in no list. */
 static bool rest_agrees(const struct knoll_heap *heap, const struct knoll_region *region, uint32_t index,
                         uint32_t length)
 {
     const uint32_t *run = region_entry(region, index);
-    uint32_t within = rest_of(heap, region) - index;
-    if (cell_kind(*run) != RUN_FREE || !is_rest(run))
-        return within >= length;
-    return within == 0 && link_before(run, RUN_FREE) == NOWHERE && run[CELL_FREE_NEXT] == NOWHERE;
+    if (cell_kind(*run) == RUN_FREE && is_rest(run))
+        return link_before(run, RUN_FREE) == NOWHERE && run[CELL_FREE_NEXT] == NOWHERE;
+    return rest_of(heap, region) - index >= length;
 }
 
 /* Looks at the run that starts here; its length is one. */
