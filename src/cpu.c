@@ -62,16 +62,13 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
         return;
     while (most-- > 0 && knoll_cpu_queue_take(cpus, queue, &group)) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        if (entry_owner(entry) != cpu->number) {
+        if (!entry_has_returned(entry) || entry_owner(entry) != cpu->number) {
             knoll_cpu_queue_let_go(cpus, group); /* given back to the heap meanwhile */
-            continue;
-        }
-        if (entry_shape(entry) == 0) {
+        } else if (entry_shape(entry) == 0) {
             knoll_cpu_spans_accept(cpu, group);
-            continue;
-        }
-        uint64_t before = entry_free(entry);
-        if (knoll_cpu_accept(cpus, group)) {
+        } else {
+            uint64_t before = entry_free(entry);
+            knoll_cpu_accept(cpus, group);
             cpu->size_class[cpu_slab_shape(entry)->size_class].room -= (int32_t)bits_count(entry_free(entry) ^ before);
             settle(cpu, entry, group);
         }

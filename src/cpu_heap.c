@@ -107,14 +107,17 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 
 /* ---- Slabs ---- */
 
-/* Says the shape of each group of the slab that starts at this unit, and nothing else of it. */
+/* Says the shape of each group of the slab that starts at this unit, and nothing else of it. The slab may have had it
+ * for long, and be looked at by whoever gives back one of its blocks: so a shape that is right is never anything else,
+ * not for a moment. */
 static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t number)
 {
     const struct knoll_region *region = region_of_number(&cpus->heap, number);
     size_t shape = region_shape(region, number & INDEX_MASK);
     struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
     uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
-    entry_forget_second(entry, number >> GROUP_SHIFT);
+    if (groups == 1)
+        entry_forget_second(entry, number >> GROUP_SHIFT);
     for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
         __atomic_store_n(&entry[i].shape, (uint8_t)shape, __ATOMIC_RELAXED);
     return entry;
@@ -194,12 +197,14 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
         return 0;
     for (; seen < KNOLL_CPU_BATCH && knoll_cpu_queue_take(cpus, queue, &group); seen++) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-        if (entry_owner(entry) != NOBODY && entry_owner(entry) != owner)
+        if (!entry_has_returned(entry) || (entry_owner(entry) != NOBODY && entry_owner(entry) != owner)) {
             knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
-        else if (entry_shape(entry) == 0)        /* nobody's: who is off has no spans */
+        } else if (entry_shape(entry) == 0) {    /* nobody's: who is off has no spans */
             free_runs(cpus, group);
-        else if (knoll_cpu_accept(cpus, group))
+        } else {
+            knoll_cpu_accept(cpus, group);
             (void)knoll_cpu_give_back(cpus, group);
+        }
     }
     knoll_cpu_queue_close(queue);
     return seen;

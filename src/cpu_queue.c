@@ -131,21 +131,18 @@ bool knoll_cpu_return(struct knoll_cpus *cpus, const struct cpu_place *place)
     return true;
 }
 
-bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
+void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
     uint64_t twice = bits & entry_free(entry);
-    if (bits != 0) {
-        entry_set_free(entry, entry_free(entry) | bits);
-        __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
-    }
+    entry_set_free(entry, entry_free(entry) | bits);
+    __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
     knoll_cpu_queue_let_go(cpus, group);
     if (twice != 0)
         knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE,
                          unit_address(&cpus->heap, group_unit(group)) +
                              block_offset(cpu_slab_shape(entry)->size, bits_lowest(twice)));
-    return bits != 0;
 }
 
 void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits)

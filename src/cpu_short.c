@@ -46,11 +46,10 @@ static void *take_from_queue(struct knoll_cpus *cpus, struct knoll_cpu_queue *qu
     if (!knoll_cpu_queue_open(queue))
         return NULL;
     while (knoll_cpu_queue_take(cpus, queue, &group)) { /* one round for each group that was there at first */
-        bool is_slab = entry_shape(cpu_entry(cpus, group)) != 0;
-        if (block == NULL && is_slab && size_class != CLASS_LARGE)
-            block = take_returned_block(cpus, group, size_class);
-        else if (block == NULL && !is_slab && size_class == CLASS_LARGE)
-            block = take_returned_run(cpus, group, knoll_large_length(1, size));
+        const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
+        if (block == NULL && entry_has_returned(entry) && (entry_shape(entry) == 0) == (size_class == CLASS_LARGE))
+            block = size_class == CLASS_LARGE ? take_returned_run(cpus, group, knoll_large_length(1, size))
+                                              : take_returned_block(cpus, group, size_class);
         knoll_cpu_queue_let_go(cpus, group);
         if (queue->rest == QUEUE_END)
             break;

@@ -21,6 +21,7 @@
  *
  * Who looks late, when its block was taken already, pushes a group with no returned block. By then its slab may be gone
  * and the group be any, so of one with none nothing else may be believed. One with any is what it says: they keep it.
+ * So who takes a group from a queue looks at `returned` before anything else of it.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_CPU_TABLE_H
@@ -80,6 +81,12 @@ static inline void entry_set_free(struct knoll_cpu_entry *entry, uint64_t word)
 static inline uint64_t entry_returned(const struct knoll_cpu_entry *entry)
 {
     return __atomic_load_n(&entry->returned, __ATOMIC_RELAXED);
+}
+
+/* Whether any is returned, for who has the group in hand: what is looked at after this is true then. */
+static inline bool entry_has_returned(const struct knoll_cpu_entry *entry)
+{
+    return __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) != 0;
 }
 
 static inline uint32_t entry_owner(const struct knoll_cpu_entry *entry)
@@ -291,9 +298,8 @@ bool knoll_cpu_queue_take(struct knoll_cpus *cpus, struct knoll_cpu_queue *queue
 /* Lets a group go that was taken; what is still or again returned to it puts it into its owner's queue. */
 void knoll_cpu_queue_let_go(struct knoll_cpus *cpus, uint32_t group);
 
-/* Moves what was returned to a slab to its free blocks, for whoever writes these and has the group in hand, and lets it
- * go. False if there was nothing, and so perhaps no slab. */
-bool knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
+/* Moves a slab's returned blocks to its free ones, for who writes these and has the group in hand, and lets it go. */
+void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
 
 /* Says that the runs of this group with these bits, which were returned, have been given back, and lets it go. A run's
  * bit goes only after it, so that who looks at the bit first and then for the run sees that it was given back. */

@@ -120,7 +120,59 @@ static void test_eight_threads(void **state)
     run_threads(8, KNOLL_TEST_SEED + 2);
 }
 
+/* ---- A block that stays, while its slab goes to and fro ---- */
+
+#define STAYING_SIZE 800 /* bytes, of compact's a block of a slab of two groups */
+
+static void *staying;
+
+static void *watch(void *unused)
+{
+    size_t size = knoll_cpus_usable_size(&load_cpus, staying);
+    pthread_barrier_wait(&start);
+    while (__atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0)
+        if (knoll_cpus_usable_size(&load_cpus, staying) != size)
+            load_failed("a block that is held was not found");
+    return unused;
+}
+
+/* Whoever takes a slab over writes what its groups are, and others find the blocks in it meanwhile. */
+static void a_block_is_found_while_its_slab_is_taken_over(void **state)
+{
+    (void)state;
+    pthread_t watcher;
+    void *blocks[2 * 4096 / STAYING_SIZE]; /* more than a slab has */
+    struct knoll_cpu *cpu = &load_workers[1].cpu;
+    load_make(1, lock, unlock, &mutex, KNOLL_TEST_SEED);
+    running = 1;
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        blocks[i] = knoll_cpu_malloc(cpu, STAYING_SIZE);
+        assert_non_null(blocks[i]);
+        if (((uintptr_t)blocks[i] & 4095) >= 2048)
+            staying = blocks[i];
+    }
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        if (blocks[i] != staying)
+            knoll_cpu_free(cpu, blocks[i]);
+    assert_int_equal(pthread_barrier_init(&start, NULL, 2), 0);
+    assert_int_equal(pthread_create(&watcher, NULL, watch, NULL), 0);
+    pthread_barrier_wait(&start);
+    for (size_t i = 0; i < STEPS / 20; i++) {
+        knoll_cpu_free(cpu, knoll_cpu_malloc(cpu, STAYING_SIZE));
+        knoll_cpu_drain(cpu);
+        assert_int_equal(knoll_cpu_start(cpu, &load_cpus, 1), 1);
+    }
+    __atomic_store_n(&running, 0, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(watcher, NULL), 0);
+    assert_int_equal(pthread_barrier_destroy(&start), 0);
+    knoll_cpu_free(cpu, staying);
+    knoll_cpu_drain(cpu);
+    assert_int_equal(knoll_cpus_check(&load_cpus), 0);
+    assert_int_equal(knoll_used_bytes(&load_cpus.heap), 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_block_is_found_while_its_slab_is_taken_over),
     cmocka_unit_test(test_two_threads),
     cmocka_unit_test(test_three_threads),
     cmocka_unit_test(test_eight_threads),
