@@ -19,9 +19,6 @@
  * SPDX-License-Identifier: MIT */
 #include "cpu_lists.h"
 
-/* How many free blocks are enough when slabs are taken over from the heap. */
-#define ENOUGH_BLOCKS 32u
-
 /* ---- Giving slabs back to the heap ---- */
 
 /* Gives slabs of the list back to the heap, the oldest first, until so many more blocks may be free or none is listed:
@@ -116,28 +113,6 @@ static bool make_current(struct knoll_cpu *cpu, struct knoll_cpu_class *state, u
     return true;
 }
 
-/* Takes slabs of this class from the heap, several if each has few free blocks, so that the lock is not wanted for
- * every few of them: as many slabs as have ENOUGH_BLOCKS, KNOLL_CPU_BATCH at most. Lists all but the first, and returns
- * that; or NO_GROUP. The lock is held. */
-static uint32_t adopt_some(struct knoll_cpu *cpu, size_t size_class)
-{
-    uint32_t first = NO_GROUP;
-    uint32_t blocks = 0;
-    for (uint32_t i = 0; i < KNOLL_CPU_BATCH && blocks < ENOUGH_BLOCKS; i++) {
-        uint32_t group;
-        uint32_t count = knoll_cpu_adopt(cpu->cpus, cpu->number, size_class, &group);
-        if (count == 0)
-            break;
-        if (first == NO_GROUP)
-            first = group;
-        else
-            list_slab(cpu, cpu_entry(cpu->cpus, group), group);
-        cpu->size_class[size_class].room -= (int32_t)count;
-        blocks += count;
-    }
-    return first;
-}
-
 /* Makes a slab with free blocks the current one of this class, which has none; false if memory does not suffice. */
 static bool refill(struct knoll_cpu *cpu, size_t size_class)
 {
@@ -150,9 +125,9 @@ static bool refill(struct knoll_cpu *cpu, size_t size_class)
         return true;
     cpu_lock(cpus);
     (void)knoll_cpu_collect_common(cpus);
-    uint32_t group = adopt_some(cpu, size_class);
+    knoll_cpu_take_over(cpu, size_class);
     cpu_unlock(cpus);
-    return make_current(cpu, state, group);
+    return make_current(cpu, state, unlist_newest(cpu, state));
 }
 
 /* Takes a block of this class; NULL if memory does not suffice. */

@@ -4,8 +4,8 @@
  * of a caller: whoever holds a lock that the lock hook takes, or is inside it, must not call an owner's function.
  * While it is held one of these is done: a run or slab is taken or given back, O(1) or O(log n) as the page layer does;
  * a slab's groups are written, two at most; and KNOLL_CPU_BATCH groups of each of two queues are looked at. A processor
- * that takes slabs over does that up to KNOLL_CPU_BATCH times, and one that gives up a span gives back so many of its
- * runs, or writes to 64 groups.
+ * that takes slabs over does that up to KNOLL_CPU_BATCH times, and then takes one run for up to twice as many new ones;
+ * and one that gives up a span gives back so many of its runs, or writes to 64 groups.
  *
  * To the heap a slab that a processor owns has no free block: the processor took all there were at once. So the heap's
  * own invariants hold at all times, and its counts of blocks include what processors have free.
@@ -18,7 +18,7 @@
  * SPDX-License-Identifier: MIT */
 #include "accounts.h"
 #include "blocks.h"
-#include "cpu_table.h"
+#include "cpu_lists.h"
 
 /* ---- Making ---- */
 
@@ -107,6 +107,10 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 
 /* ---- Slabs ---- */
 
+#define ENOUGH_BLOCKS 32u                   /* when slabs are taken over that have free ones */
+#define NEW_SLABS     (2 * KNOLL_CPU_BATCH) /* so many are made at once at most */
+#define NEW_PART      64                    /* and of no more than this part of what is free */
+
 /* Says the shape of each group of the slab that starts at this unit, and nothing else of it. The slab may have had it
  * for long, and be looked at by whoever gives back one of its blocks: so a shape that is right is never anything else,
  * not for a moment. */
@@ -123,12 +127,25 @@ static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t numbe
     return entry;
 }
 
-uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group)
+/* Makes a slab the processor's, with these free blocks, be it fresh or not, and lists it. */
+static void own_slab(struct knoll_cpu *cpu, uint32_t number, uint64_t word, bool is_fresh)
 {
-    struct knoll_heap *heap = &cpus->heap;
+    struct knoll_cpu_entry *entry = know_slab(cpu->cpus, number);
+    if (is_fresh)
+        __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
+    entry_set_free(entry, word);
+    entry_set_owner(entry, cpu->number, !is_fresh && entry_is_loose(entry));
+    list_slab(cpu, entry, number >> GROUP_SHIFT);
+}
+
+/* Hands a slab of this class that the heap has to the processor, with all of its free blocks. Returns how many; 0 if it
+ * has none. */
+static uint32_t adopt(struct knoll_cpu *cpu, size_t size_class)
+{
+    struct knoll_heap *heap = &cpu->cpus->heap;
     struct knoll_class_state *state = &heap->size_class[size_class];
     const struct knoll_shape *shape = &knoll_shapes[size_class];
-    if ((state->current == NULL || slab_free(state->current, shape) == 0) && !knoll_slab_refill(heap, size_class))
+    if ((state->current == NULL || slab_free(state->current, shape) == 0) && !knoll_slab_reuse(heap, size_class))
         return 0;
 
     uint64_t word = slab_free(state->current, shape);
@@ -141,16 +158,51 @@ uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_cl
 
     unsigned char *start = state->start;
     const struct knoll_region *region = region_of_address(heap, start);
-    uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, start) >> KNOLL_UNIT_SHIFT));
-    struct knoll_cpu_entry *entry = know_slab(cpus, number);
-    bool is_fresh = word == shape->blocks;
-    if (is_fresh)
-        __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
-    entry->previous = NOT_LISTED;
-    entry_set_free(entry, word);
-    entry_set_owner(entry, owner, !is_fresh && entry_is_loose(entry));
-    *group = number >> GROUP_SHIFT;
+    own_slab(cpu, region_unit_number(region, (uint32_t)(region_offset(region, start) >> KNOLL_UNIT_SHIFT)), word,
+             word == shape->blocks);
     return count;
+}
+
+/* How many new slabs of this class are made at once. Several cost little more than one, and then the lock is not wanted
+ * for long; but where memory is little, or little may be free, one is enough. */
+static uint32_t new_slabs(const struct knoll_heap *heap, size_t size_class)
+{
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    size_t affordable = knoll_available_bytes(heap) / NEW_PART / (shape->low + 1);
+    size_t wanted = (size_t)cpu_most_free(size_class) / 2 / shape->capacity;
+    size_t slabs = affordable < wanted ? affordable : wanted;
+    return slabs == 0 ? 1 : slabs < NEW_SLABS ? (uint32_t)slabs : NEW_SLABS;
+}
+
+/* Hands new slabs of this class to the processor, which lie side by side. Returns how many blocks they have; 0 if
+ * memory does not suffice for one. */
+static uint32_t adopt_new(struct knoll_cpu *cpu, size_t size_class)
+{
+    struct knoll_heap *heap = &cpu->cpus->heap;
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    uint32_t number;
+    uint32_t slabs = knoll_slab_make_held(heap, size_class, new_slabs(heap, size_class), &number);
+    for (uint32_t i = slabs; i-- > 0;) /* at most NEW_SLABS rounds; the lowest is listed last, and used first */
+        own_slab(cpu, number + i * shape_length(shape), shape->blocks, true);
+    uint32_t blocks = slabs * shape->capacity;
+    heap->allocations += blocks;
+    account_used(heap, blocks * class_size(size_class));
+    return blocks;
+}
+
+/* Several slabs if each has few free blocks, so that the lock is not wanted for every few of them. What is listed last
+ * is used first, so new ones come first. */
+void knoll_cpu_take_over(struct knoll_cpu *cpu, size_t size_class)
+{
+    bool is_enough = cpu->cpus->heap.size_class[size_class].free_blocks >= ENOUGH_BLOCKS;
+    uint32_t new_blocks = is_enough ? 0 : adopt_new(cpu, size_class);
+    uint32_t blocks = 0;
+    uint32_t count = 1;
+    for (uint32_t i = 0; i < KNOLL_CPU_BATCH && blocks < ENOUGH_BLOCKS && count != 0; i++) {
+        count = adopt(cpu, size_class);
+        blocks += count;
+    }
+    cpu->size_class[size_class].room -= (int32_t)(new_blocks + blocks);
 }
 
 uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)

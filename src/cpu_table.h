@@ -369,9 +369,8 @@ void *knoll_cpu_take_waiting(struct knoll_cpus *cpus, unsigned size_class, size_
  * groups of each. Returns how many. */
 uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus);
 
-/* Hands a slab of this class to a processor, with all of its free blocks. Returns how many; 0 if memory does not
- * suffice. */
-uint32_t knoll_cpu_adopt(struct knoll_cpus *cpus, uint32_t owner, size_t size_class, uint32_t *group);
+/* Makes slabs of this class with free blocks the processor's, and lists them: none if memory does not suffice. */
+void knoll_cpu_take_over(struct knoll_cpu *cpu, size_t size_class);
 
 /* Gives all free blocks of a slab back to the heap, and returns how many. Nobody owns it then. */
 uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group);

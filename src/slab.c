@@ -186,6 +186,27 @@ bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
     return reuse(heap, state) || grow(heap, state, size_class);
 }
 
+uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32_t slabs, uint32_t *number)
+{
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    uint32_t length = shape_length(shape);
+    *number = take_units(heap, shape);
+    if (*number == NOWHERE)
+        return 0;
+    slabs = 1u << bits_highest32(slabs); /* classic's runs are powers of two */
+    while (slabs > 1 && !knoll_pages_resize(heap, *number, length, slabs * length))
+        slabs /= 2; /* at most 31 rounds */
+    struct knoll_region *region = region_of_number(heap, *number);
+    for (uint32_t i = 0; i < slabs; i++) { /* `slabs` rounds */
+        uint32_t index = (*number & INDEX_MASK) + i * length;
+        set_shape(region, index, length, SHAPE_SLAB + size_class);
+        region_entry(region, index)[CELL_NOTES] = 0;
+        slab_set_held(region_entry(region, index), shape->blocks);
+    }
+    heap->size_class[size_class].slabs += slabs;
+    return slabs;
+}
+
 /* ---- Many blocks at once ----
  *
  * The page layer is asked for the units of all new slabs together, and is given those of slabs that come free together

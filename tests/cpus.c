@@ -258,12 +258,12 @@ static void test_a_block_that_two_free_at_one_moment_is_handed_out_once(void **s
 {
     (void)state;
     for (size_t size = SMALLEST; size <= KNOLL_SLAB_MAXIMUM; size *= 2) {
-        make(MIB(2));
+        make(MIB(4));
         void *block = knoll_cpu_malloc(&processor[1], size);
         unsigned times = 0;
         free_twice_at_one_moment(block);
         faults_expected = true;
-        for (unsigned i = 0; i < 200; i++)
+        for (size_t i = 0; i < KNOLL_CPU_BYTES / size + 200; i++) /* more than come at once */
             times += knoll_cpu_malloc(&processor[1], size) == block;
         faults_expected = false;
         assert_int_equal(times, 1);

@@ -32,20 +32,65 @@ static void no_more_is_free_than_may_be(void **state)
     }
 }
 
-/* Slabs with few blocks come several at once: as many as have 32 blocks, but KNOLL_CPU_BATCH at most. */
+/* New slabs come several at once: a power of two, no more than twice KNOLL_CPU_BATCH, nor than make half of what may be
+ * free, nor than a 64th of what is free in the heap; in classic only where a run of that length may start. */
 static void slabs_come_several_at_once(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (size_t size = KIB(64); size <= MIB(8); size *= 2) {
+        for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+            make(size);
+            size_t capacity = knoll_shapes[i].capacity;
+            size_t bytes = knoll_available_bytes(&cpus.heap) / 64;
+            unsigned char *block = knoll_cpu_malloc(&first, class_size(i));
+            assert_non_null(block);
+            size_t slabs = 2 * KNOLL_CPU_BATCH;
+            while (slabs > 1 &&
+                   (slabs * (knoll_shapes[i].low + 1) > bytes || slabs * capacity > (size_t)cpu_most_free(i) / 2 ||
+                    (CLASSIC && !is_aligned(block, slabs * KNOLL_PAGE))))
+                slabs /= 2;
+            assert_int_equal(find(block).index, 0);                  /* of the lowest slab */
+            assert_int_equal(first.size_class[i].listed, slabs - 1); /* and the current one */
+            assert_int_equal(cpus.heap.size_class[i].slabs, slabs);
+            assert_int_equal(first.size_class[i].room, cpu_most_free(i) - (int32_t)(slabs * capacity) + 1);
+            assert_int_equal(cpus.heap.size_class[i].free_blocks, 0);
+            assert_int_equal(knoll_cpu_check(&first), 0);
+            assert_int_equal(knoll_cpus_check(&cpus), 0);
+        }
+    }
+}
+
+/* Where the heap has slabs with free blocks they come too, as many as have 32 blocks, KNOLL_CPU_BATCH at most; and with
+ * them new ones if there are fewer blocks than that in all of them. */
+static void slabs_of_the_heap_come_too(void **state)
+{
+    enum { SIZE = 512, SLABS = 2 * KNOLL_CPU_BATCH };
+    (void)state;
+    for (size_t given = 1; given <= SLABS; given++) {
         make(MIB(1));
-        assert_non_null(knoll_cpu_malloc(&first, class_size(i)));
-        uint32_t capacity = knoll_shapes[i].capacity;
-        uint32_t slabs = (32 + capacity - 1) / capacity;
-        slabs = slabs < KNOLL_CPU_BATCH ? slabs : KNOLL_CPU_BATCH;
-        assert_int_equal(first.size_class[i].listed, slabs - 1); /* and the current one */
-        assert_int_equal(cpus.heap.size_class[i].slabs, slabs);
-        assert_int_equal(first.size_class[i].room, cpu_most_free(i) - (int32_t)(slabs * capacity) + 1);
-        assert_int_equal(knoll_cpu_check(&first), 0);
+        unsigned size_class = class_for(1, SIZE);
+        size_t capacity = knoll_shapes[size_class].capacity;
+        for (size_t i = 0; i < SLABS * capacity || first.size_class[size_class].listed != 0 ||
+                           entry_free(first.size_class[size_class].current) != 0;
+             i++)
+            blocks[i] = knoll_cpu_malloc(&first, SIZE);
+        for (size_t i = 0; i < given * capacity; i++) /* all but one of each slab */
+            if (i % capacity != 0)
+                knoll_cpu_free(&first, blocks[i]);
+        knoll_cpu_drain(&first);
+        uint32_t slabs = cpus.heap.size_class[size_class].slabs;
+        size_t of_heap = cpus.heap.size_class[size_class].free_blocks;
+        assert_int_equal(of_heap, given * (capacity - 1));
+        assert_non_null(knoll_cpu_malloc(&second, SIZE));
+        size_t taken = (32 + capacity - 2) / (capacity - 1); /* slabs that have 32 blocks */
+        taken = taken < given ? taken : given;
+        taken = taken < KNOLL_CPU_BATCH ? taken : KNOLL_CPU_BATCH;
+        assert_int_equal(cpus.heap.size_class[size_class].free_blocks, of_heap - taken * (capacity - 1));
+        assert_int_equal(cpus.heap.size_class[size_class].slabs != slabs, of_heap < 32);
+        assert_int_equal(second.size_class[size_class].listed + 1,
+                         taken + cpus.heap.size_class[size_class].slabs - slabs);
+        assert_int_equal(knoll_cpu_check(&second), 0);
+        assert_int_equal(knoll_cpus_check(&cpus), 0);
     }
 }
 
@@ -59,7 +104,7 @@ static void half_goes_back_above_the_bound(void **state)
     int32_t most = cpu_most_free(class_for(1, SIZE));
     int32_t capacity = (int32_t)knoll_shapes[class_for(1, SIZE)].capacity;
     assert_int_equal(most, 2 * 64);
-    for (size_t i = 0; i < 3 * 64; i++)
+    for (size_t i = 0; i < 3 * 64 || state_of_class->listed != 0 || entry_free(state_of_class->current) != 0; i++)
         blocks[i] = knoll_cpu_malloc(&first, SIZE);
     for (int32_t i = 0; i < most; i++) {
         assert_int_equal(state_of_class->room, most - i);
@@ -193,6 +238,7 @@ static void memory_that_is_had_already_is_refused(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_than_may_be),
     cmocka_unit_test(slabs_come_several_at_once),
+    cmocka_unit_test(slabs_of_the_heap_come_too),
     cmocka_unit_test(half_goes_back_above_the_bound),
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),

@@ -58,8 +58,8 @@ static void what_the_heap_hands_out_is_counted(void **state)
     (void)state;
     make(MIB(1));
     struct cpu_place place =
-        find(knoll_cpu_malloc(&first, 64)); /* for the heap, a slab's blocks are handed out at once */
-    size_t before = place.shape->capacity;
+        find(knoll_cpu_malloc(&first, 64)); /* for the heap, its slabs' blocks are handed out at once */
+    size_t before = cpus.heap.size_class[place.shape->size_class].slabs * place.shape->capacity;
     assert_int_equal(cpus.heap.allocations, before);
     for (size_t i = 1; i <= 5; i++) {
         assert_non_null(knoll_cpu_malloc(&first, 50000));

@@ -131,4 +131,23 @@ static inline void give_back_the_slab_in_hand(void)
     assert_int_equal(knoll_slab_take_back(&heap, RUN_SHORTEST, 1), NOWHERE);
 }
 
+/* Leaves one free run of this many units, in compact `skew` units past a place for a slab. Returns its first unit. */
+static inline uint32_t narrow(uint32_t units, uint32_t skew)
+{
+    uint32_t whole = CLASSIC ? 256 : 64;
+    uint32_t lead = CLASSIC ? 128 : 8 + skew;
+    make_wide();
+    uint32_t first = hold(whole, whole);
+    hold_all();
+    assert_true(knoll_large_resize(&heap, first, lead));
+    heap.peak -= (size_t)(whole - lead) * UNIT;
+    uint32_t kept = hold(units, 1);
+    hold_all();
+    release(kept);
+    assert_int_equal(kept, first + lead);
+    assert_int_equal(knoll_pages_longest(&heap), units);
+    assert_int_equal(knoll_check(&heap), 0);
+    return kept;
+}
+
 #endif
