@@ -18,6 +18,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "cpu_lists.h"
+#include "cpu_spans.h"
 
 /* ---- Giving slabs back to the heap ---- */
 
@@ -176,13 +177,17 @@ static void give_back_what_is_known(struct knoll_cpu *cpu)
     give_back_all(cpu);
 }
 
-/* Looks through the queue of nobody and those of processors that are off, until each was seen empty. */
+/* Looks through the queues of processors that are off, and then that of nobody, into which goes what was found in the
+ * others to be nobody's: each until there are few groups, which were all that waited. */
 static void look_through_common(struct knoll_cpus *cpus)
 {
-    for (uint32_t idle = 0; idle <= KNOLL_CPUS;) { /* at most KNOLL_CPUS + 1 rounds for each group that waits */
-        cpu_lock(cpus);
-        idle = knoll_cpu_collect_common(cpus) == 0 ? idle + 1 : 0;
-        cpu_unlock(cpus);
+    for (uint32_t i = KNOLL_CPUS + 1; i-- > 0;) { /* KNOLL_CPUS + 1 rounds */
+        uint32_t seen;
+        do { /* a round for each KNOLL_CPU_BATCH groups that wait, or come meanwhile */
+            cpu_lock(cpus);
+            seen = knoll_cpu_collect_for(cpus, i);
+            cpu_unlock(cpus);
+        } while (seen == KNOLL_CPU_BATCH);
     }
 }
 
@@ -278,15 +283,17 @@ static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place)
     if (owner != NOBODY)
         return knoll_cpu_return(cpus, place);
     cpu_lock(cpus);
-    knoll_cpu_give_run(cpus, number);
+    bool stays = cpu_run_stays(place, entry_of(&cpus->heap, number));
+    if (stays)
+        knoll_cpu_give_run(cpus, number);
     (void)knoll_cpu_collect_common(cpus);
     cpu_unlock(cpus);
-    return true;
+    return stays;
 }
 
 /* Gives back a block of nobody's slab. These are looked through now and then, so that they do not wait for somebody who
  * needs the lock. */
-static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
+static __attribute__((noinline)) bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     if (!cpu_return(cpu->cpus, place))
         return false;
@@ -299,34 +306,31 @@ static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
     return true;
 }
 
-/* Gives back the block at this place; false if nobody holds it. */
-static bool give(struct knoll_cpu *cpu, const struct cpu_place *place)
+/* Gives back a slab's block at this place; false if nobody holds it. */
+static inline bool give_to_slab(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
-    if (place->shape == NULL)
-        return give_run(cpu, place);
     uint32_t owner = entry_owner(place->entry);
-    return owner == NOBODY        ? give_to_nobody(cpu, place)
-           : owner == cpu->number ? give_here(cpu, place)
-                                  : cpu_return(cpu->cpus, place);
+    return owner == cpu->number ? give_here(cpu, place)
+           : owner == NOBODY    ? give_to_nobody(cpu, place)
+                                : cpu_return(cpu->cpus, place);
 }
 
-/* Frees what is no block of a processor's slab in the first region. */
+/* Frees what is no block of a slab in the first region. */
 static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) || !give(cpu, &place)))
+    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) ||
+                          !(place.shape == NULL ? give_run(cpu, &place) : give_to_slab(cpu, &place))))
         knoll_cpu_report_address(cpu->cpus, block);
 }
 
 void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (cpu_find_slab(cpu->cpus, FIRST_REGION, block, &place) && shape_has(place.shape, place.index)) {
-        uint32_t owner = entry_owner(place.entry);
-        if (owner == cpu->number ? give_here(cpu, &place) : owner != NOBODY && cpu_return(cpu->cpus, &place))
-            return;
-    }
-    free_slowly(cpu, block);
+    if (!cpu_find_slab(cpu->cpus, FIRST_REGION, block, &place) || !shape_has(place.shape, place.index))
+        free_slowly(cpu, block);
+    else if (!give_to_slab(cpu, &place))
+        knoll_cpu_report_address(cpu->cpus, block);
 }
 
 void knoll_cpu_collect(struct knoll_cpu *cpu)

@@ -19,6 +19,7 @@
 #include "accounts.h"
 #include "blocks.h"
 #include "cpu_lists.h"
+#include "cpu_spans.h"
 
 /* ---- Making ---- */
 
@@ -239,6 +240,14 @@ static void free_runs(struct knoll_cpus *cpus, uint32_t group)
     knoll_cpu_runs_seen(cpus, group, bits);
 }
 
+/* Drops what was returned to a slab that is gone, whose group says still what it was. */
+static void drop_returned(struct knoll_cpus *cpus, uint32_t group)
+{
+    uint64_t bits = entry_returned(cpu_entry(cpus, group));
+    knoll_cpu_runs_seen(cpus, group, bits);
+    knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, group_unit(group)));
+}
+
 /* Looks through the queue of nobody, or of a processor that is off. */
 static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
 {
@@ -253,6 +262,8 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
             knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
         } else if (entry_shape(entry) == 0) {    /* nobody's: who is off has no spans */
             free_runs(cpus, group);
+        } else if (slab_says(entry_of(&cpus->heap, group_unit(group))) != entry_shape(entry)) {
+            drop_returned(cpus, group);
         } else {
             knoll_cpu_accept(cpus, group);
             (void)knoll_cpu_give_back(cpus, group);
@@ -262,11 +273,14 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
     return seen;
 }
 
+uint32_t knoll_cpu_collect_for(struct knoll_cpus *cpus, uint32_t owner)
+{
+    return owner == NOBODY || cpus->queue[owner].is_off != 0 ? collect(cpus, owner) : 0;
+}
+
 uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus)
 {
-    uint32_t seen = collect(cpus, NOBODY);
-    if (cpus->queue[cpus->turn].is_off != 0)
-        seen += collect(cpus, cpus->turn);
+    uint32_t seen = collect(cpus, NOBODY) + knoll_cpu_collect_for(cpus, cpus->turn);
     cpus->turn = cpus->turn % KNOLL_CPUS + 1;
     return seen;
 }
@@ -321,22 +335,35 @@ uint32_t knoll_cpu_take_span(struct knoll_cpus *cpus)
     return number;
 }
 
-void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t size)
+/* Makes of a block that the heap has handed out one of this layer's; false if it is returned still, which is reported.
+ */
+static bool know_block(struct knoll_cpus *cpus, void *block, size_t alignment)
 {
     struct slab_place place;
-    void *block = knoll_aligned_alloc(&cpus->heap, alignment, size);
-    if (block == NULL)
-        return NULL;
-    if (slab_find(region_of_address(&cpus->heap, block), block, &place)) {
-        struct knoll_cpu_entry *entry = know_slab(cpus, place.number);
-        entry_set_free(entry, slab_free(place.slab, place.shape));
-        entry_note_alignment(entry, alignment);
-        entry_set_owner(entry, NOBODY, true);
-    } else {
+    if (!slab_find(region_of_address(&cpus->heap, block), block, &place)) {
         uint32_t number = know_run(cpus, block);
         uint32_t *run = entry_of(&cpus->heap, number);
         entry_set_loose_run(cpu_entry(cpus, number >> GROUP_SHIFT), number % GROUP_UNITS, (*run & RUN_LOOSE) != 0);
         *run &= ~RUN_LOOSE;
+        return !knoll_cpu_run_is_returned(cpus, number);
     }
+    struct knoll_cpu_entry *entry = know_slab(cpus, place.number);
+    if (slab_held(place.slab) == bit(place.index)) /* the slab may be new, and no other block has an alignment */
+        __atomic_store_n(&entry->alignment, 0, __ATOMIC_RELAXED);
+    entry_set_free(entry, slab_free(place.slab, place.shape));
+    entry_note_alignment(entry, alignment);
+    entry_set_owner(entry, NOBODY, true);
+    bool is_returned = (entry_returned(entry) >> place.index & 1) != 0;
+    if (is_returned)
+        knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, block);
+    return !is_returned;
+}
+
+void *knoll_cpu_take_otherwise(struct knoll_cpus *cpus, size_t alignment, size_t size)
+{
+    void *block;
+    do /* a round more for each block that two gave back at once */
+        block = knoll_aligned_alloc(&cpus->heap, alignment, size);
+    while (block != NULL && !know_block(cpus, block, alignment));
     return block;
 }

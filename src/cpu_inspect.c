@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "blocks.h"
-#include "cpu_table.h"
+#include "cpu_spans.h"
 #include "invariants.h"
 
 /* ---- Statistics ---- */
@@ -22,12 +22,17 @@ static void discount(struct knoll_stats *stats, size_t size_class, size_t blocks
     stats->available_bytes += bytes;
 }
 
-static void discount_slab(struct knoll_stats *stats, const struct knoll_cpu_entry *entry)
+/* Of a slab of which the group says this shape. It may have said so for long, and just now have become a run's of a
+ * processor's span: that is its owner then, and says so last. */
+static void discount_slab(struct knoll_stats *stats, const struct knoll_cpu_entry *entry, unsigned said)
 {
-    const struct knoll_shape *shape = cpu_slab_shape(entry);
+    const struct knoll_shape *shape = shape_of(said);
     uint64_t bits = entry_returned(entry);
     if (entry_owner(entry) != NOBODY)
         bits |= entry_free(entry);
+    /* not covered: it must become so between two looks */
+    if (entry_shape(entry) != said)
+        return; /* not covered: the same */
     discount(stats, shape->size_class, bits_count(bits), (size_t)bits_count(bits) * shape->size);
 }
 
@@ -63,8 +68,9 @@ void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats)
         for (uint32_t index = cpus->heap.region[i]->first >> GROUP_SHIFT; index < groups; index++) {
             uint32_t group = index | i << GROUP_INDEX_BITS;
             const struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-            if (entry_shape(entry) != 0) {
-                discount_slab(stats, entry);
+            unsigned said = entry_shape(entry);
+            if (said != 0) {
+                discount_slab(stats, entry, said);
             } else {
                 discount_span(cpus, stats, group);
                 discount_runs(cpus, stats, group);

@@ -135,8 +135,9 @@ void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
-    uint64_t twice = bits & entry_free(entry);
-    entry_set_free(entry, entry_free(entry) | bits);
+    uint64_t blocks = cpu_slab_shape(entry)->blocks;
+    uint64_t twice = bits & (entry_free(entry) | ~blocks);
+    entry_set_free(entry, entry_free(entry) | (bits & blocks));
     __atomic_fetch_and(&entry->returned, ~bits, __ATOMIC_RELEASE);
     knoll_cpu_queue_let_go(cpus, group);
     if (twice != 0)
@@ -161,7 +162,8 @@ static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void 
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block)
 {
     struct cpu_place place;
-    if (!cpu_find_slab(cpus, FIRST_REGION, block, &place) || !shape_has(place.shape, place.index) ||
-        !cpu_return(cpus, &place))
+    if (!cpu_find_slab(cpus, FIRST_REGION, block, &place) || !shape_has(place.shape, place.index))
         free_slowly(cpus, block);
+    else if (!cpu_return(cpus, &place))
+        knoll_cpu_report_address(cpus, block);
 }

@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "accounts.h"
-#include "cpu_table.h"
+#include "cpu_spans.h"
 
 static uint32_t *run_cells(const struct knoll_cpus *cpus, const struct cpu_place *place)
 {
@@ -41,7 +41,8 @@ static bool resize_under_lock(struct knoll_cpus *cpus, const struct cpu_place *p
     struct knoll_heap *heap = &cpus->heap;
     cpu_lock(cpus);
     size_t before = usable(cpus, place);
-    bool is_resized = knoll_large_resize(heap, group_unit(place->group) + place->index, length);
+    bool is_resized = cpu_run_stays(place, run_cells(cpus, place)) &&
+                      knoll_large_resize(heap, group_unit(place->group) + place->index, length);
     size_t after = usable(cpus, place);
     if (after > before)
         account_used(heap, after - before);

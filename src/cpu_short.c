@@ -12,8 +12,9 @@ static void *take_returned_block(struct knoll_cpus *cpus, uint32_t group, unsign
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
     /* Without what was freed twice at once, which its owner reports. */
-    uint64_t right = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & ~entry_free(entry);
-    if (right == 0 || cpu_slab_shape(entry)->size_class != size_class)
+    const struct knoll_shape *shape = cpu_slab_shape(entry);
+    uint64_t right = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & shape->blocks & ~entry_free(entry);
+    if (right == 0 || shape->size_class != size_class)
         return NULL;
     unsigned index = bits_lowest(right);
     __atomic_fetch_and(&entry->returned, ~bit(index), __ATOMIC_RELEASE);
@@ -24,7 +25,7 @@ static void *take_returned_block(struct knoll_cpus *cpus, uint32_t group, unsign
 static void *take_returned_run(struct knoll_cpus *cpus, uint32_t group, size_t length)
 {
     struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
-    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE);
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & RUN_BITS;
     for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
         uint32_t number = group_unit(group) + bits_lowest(bits);
         const uint32_t *run = entry_of(&cpus->heap, number);

@@ -31,7 +31,7 @@
  *      span that was taken since comes on top.
  *
  * SPDX-License-Identifier: MIT */
-#include "cpu_table.h"
+#include "cpu_spans.h"
 #include "pages.h"
 
 #define ONE_RUN (UINT64_C(1) << 32) /* in the first group's `free` */

@@ -23,6 +23,10 @@
  * and the group be any, so of one with none nothing else may be believed. One with any is what it says: they keep it.
  * So who takes a group from a queue looks at `returned` before anything else of it.
  *
+ * But a block that two free at once may be said to be returned when it is free already, and its slab gone: that bit
+ * keeps nothing. So no bit is believed of a block that the slab has not, or that is free; and who has the lock looks
+ * whether there is such a slab, or run.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_CPU_TABLE_H
 #define KNOLL_CPU_TABLE_H
@@ -91,7 +95,7 @@ static inline bool entry_has_returned(const struct knoll_cpu_entry *entry)
 
 static inline uint32_t entry_owner(const struct knoll_cpu_entry *entry)
 {
-    return __atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_MASK;
+    return __atomic_load_n(&entry->owner, __ATOMIC_ACQUIRE) & OWNER_MASK;
 }
 
 /* The heap's region from which processors have memory. Where they have spans there is one before it that is all tables,
@@ -103,10 +107,11 @@ static inline bool entry_is_loose(const struct knoll_cpu_entry *entry)
     return (__atomic_load_n(&entry->owner, __ATOMIC_RELAXED) & OWNER_LOOSE) != 0;
 }
 
-/* Says who owns the slab and whether it is loose, under the lock. */
+/* Says who owns the slab and whether it is loose, under the lock. Who sees it sees what was said of the group before.
+ */
 static inline void entry_set_owner(struct knoll_cpu_entry *entry, uint32_t owner, bool is_loose)
 {
-    __atomic_store_n(&entry->owner, (uint16_t)(owner | (is_loose ? OWNER_LOOSE : 0)), __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->owner, (uint16_t)(owner | (is_loose ? OWNER_LOOSE : 0)), __ATOMIC_RELEASE);
 }
 
 static inline unsigned entry_shape(const struct knoll_cpu_entry *entry)
@@ -223,6 +228,12 @@ static inline bool cpu_run_holds(const struct cpu_place *place)
     return (entry_returned(place->entry) >> place->index & 1) == 0;
 }
 
+/* The same, whatever another has done since, for who has the lock: `run` is the cell at this place. */
+static inline bool cpu_run_stays(const struct cpu_place *place, const uint32_t *run)
+{
+    return entry_shape(place->entry) == 0 && cpu_run_holds(place) && run_is_held(run);
+}
+
 static inline struct knoll_cpu_entry *cpu_entry(const struct knoll_cpus *cpus, uint32_t group)
 {
     return &cpus->region[group >> GROUP_INDEX_BITS].entries[group & ((1u << GROUP_INDEX_BITS) - 1)];
@@ -305,58 +316,6 @@ void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
  * bit goes only after it, so that who looks at the bit first and then for the run sees that it was given back. */
 void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits);
 
-/* ---- Spans: runs of a processor's own (cpu_spans.c) ---- */
-
-/* So many spans must be free besides one that is taken. */
-#define SPANS_LEFT 2u
-
-#define SPAN_BYTES ((size_t)1 << KNOLL_CPU_SPAN_SHIFT)
-#define SPAN_UNITS ((uint32_t)(SPAN_BYTES >> KNOLL_UNIT_SHIFT))
-#define SPAN_HEAD  RUN_SHORTEST                               /* units at its start, and at its end, */
-#define SPAN_TAIL  (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 1u) /* that no run of it has */
-
-/* Whether a request may be served from a span. */
-static inline bool span_serves(size_t alignment, size_t size)
-{
-    return KNOLL_CPU_SPAN_SHIFT != 0 && size <= SPAN_BYTES / 4 && alignment <= SPAN_BYTES / 4;
-}
-
-/* What a span says of itself: its units that callers hold, and in how many runs. */
-static inline uint32_t span_held(const struct knoll_cpu_entry *entry)
-{
-    return (uint32_t)entry_free(entry);
-}
-
-static inline uint32_t span_runs(const struct knoll_cpu_entry *entry)
-{
-    return (uint32_t)(entry_free(entry) >> 32);
-}
-
-/* A processor that comes has none. */
-void knoll_cpu_spans_begin(struct knoll_cpu *cpu);
-
-/* Takes a run out of the processor's spans, for a request that they may serve; NULL if none has room. */
-void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size);
-
-/* Gives back a run that callers held, of one of the processor's spans. After one or several knoll_cpu_spans_settle is
- * to be called. */
-void knoll_cpu_spans_give(struct knoll_cpu *cpu, uint32_t number);
-
-/* Gives back the runs of the processor's spans that start in this group and were returned, and lets it go. */
-void knoll_cpu_spans_accept(struct knoll_cpu *cpu, uint32_t group);
-
-/* Gives up spans while more is free in them than may be. */
-void knoll_cpu_spans_settle(struct knoll_cpu *cpu);
-
-/* Makes a run of one of the processor's spans so many units long, where it lies; false if it cannot be. */
-bool knoll_cpu_spans_resize(struct knoll_cpu *cpu, uint32_t number, uint32_t length);
-
-/* Makes this run, which was taken for it, a span of the processor. */
-void knoll_cpu_spans_add(struct knoll_cpu *cpu, uint32_t number);
-
-/* Gives up the spans of which callers hold nothing, or all of them. */
-void knoll_cpu_spans_give_up(struct knoll_cpu *cpu, bool all);
-
 /* ---- When memory is short (cpu_short.c) ---- */
 
 /* Takes a block of this class, or a run for so many bytes, that was returned to a processor, whichever. NULL if none
@@ -365,8 +324,11 @@ void *knoll_cpu_take_waiting(struct knoll_cpus *cpus, unsigned size_class, size_
 
 /* ---- The heap behind (cpu_heap.c). The lock is held, or nothing runs ---- */
 
-/* Looks through what waits in the queue of no owner, and that of a processor that is off: at most KNOLL_CPU_BATCH
- * groups of each. Returns how many. */
+/* Looks through what waits in the queue of nobody, or of a processor if it is off: at most KNOLL_CPU_BATCH groups.
+ * Returns how many. */
+uint32_t knoll_cpu_collect_for(struct knoll_cpus *cpus, uint32_t owner);
+
+/* The same with the queue of nobody, and that of one processor, the next one each time. */
 uint32_t knoll_cpu_collect_common(struct knoll_cpus *cpus);
 
 /* Makes slabs of this class with free blocks the processor's, and lists them: none if memory does not suffice. */

@@ -6,7 +6,7 @@
 
 #include "blocks.h"
 #include "check.h"
-#include "cpu_table.h"
+#include "cpu_spans.h"
 #include "support.h"
 
 static struct knoll_cpus cpus;
