@@ -293,7 +293,7 @@ static bool give_run(struct knoll_cpu *cpu, const struct cpu_place *place)
 
 /* Gives back a block of nobody's slab. These are looked through now and then, so that they do not wait for somebody who
  * needs the lock. */
-static __attribute__((noinline)) bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
+static bool give_to_nobody(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
     if (!cpu_return(cpu->cpus, place))
         return false;
@@ -306,30 +306,35 @@ static __attribute__((noinline)) bool give_to_nobody(struct knoll_cpu *cpu, cons
     return true;
 }
 
-/* Gives back a slab's block at this place; false if nobody holds it. */
-static inline bool give_to_slab(struct knoll_cpu *cpu, const struct cpu_place *place)
+/* Gives back the block at this place; false if nobody holds it. */
+static bool give(struct knoll_cpu *cpu, const struct cpu_place *place)
 {
+    if (place->shape == NULL)
+        return give_run(cpu, place);
     uint32_t owner = entry_owner(place->entry);
-    return owner == cpu->number ? give_here(cpu, place)
-           : owner == NOBODY    ? give_to_nobody(cpu, place)
-                                : cpu_return(cpu->cpus, place);
+    return owner == NOBODY        ? give_to_nobody(cpu, place)
+           : owner == cpu->number ? give_here(cpu, place)
+                                  : cpu_return(cpu->cpus, place);
 }
 
-/* Frees what is no block of a slab in the first region. */
+/* Frees what is no block of a processor's slab in the first region. */
 static __attribute__((noinline)) void free_slowly(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) ||
-                          !(place.shape == NULL ? give_run(cpu, &place) : give_to_slab(cpu, &place))))
+    if (block != NULL && (!knoll_cpu_find(cpu->cpus, block, &place) || !give(cpu, &place)))
         knoll_cpu_report_address(cpu->cpus, block);
 }
 
+/* What is refused is not tried again: it may have been handed out meanwhile. */
 void knoll_cpu_free(struct knoll_cpu *cpu, void *block)
 {
     struct cpu_place place;
-    if (!cpu_find_slab(cpu->cpus, FIRST_REGION, block, &place) || !shape_has(place.shape, place.index))
+    uint32_t owner = NOBODY;
+    if (cpu_find_slab(cpu->cpus, FIRST_REGION, block, &place) && shape_has(place.shape, place.index))
+        owner = entry_owner(place.entry);
+    if (owner == NOBODY)
         free_slowly(cpu, block);
-    else if (!give_to_slab(cpu, &place))
+    else if (owner == cpu->number ? !give_here(cpu, &place) : !cpu_return(cpu->cpus, &place))
         knoll_cpu_report_address(cpu->cpus, block);
 }
 
