@@ -36,9 +36,10 @@ struct knoll_cpu_entry {
     uint64_t free;     /* one bit a block: who owns the slab, or holds the lock where nobody does, may hand it out. Of a
                           span: how many units of it callers hold, and from bit 32 in how many runs */
     uint32_t next_queued; /* in its owner's queue of slabs with returned blocks */
-    uint32_t next;        /* in its owner's list of slabs with free blocks, or of spans */
-    uint32_t previous; /* or that it is in no list. Of runs: whether the one that starts in the group's first half was
-                          asked for as another size */
+    uint32_t next;     /* in its owner's list of slabs with free blocks, or of spans. Of runs: how long the one is that
+                          starts in the group's second half */
+    uint32_t previous; /* or that it is in no list. Of runs: whether the one that starts in the first half was asked for
+                          as another size, and from bit 1 how long it is */
     uint16_t owner;    /* the number of a processor, or 0: none; and a flag. Of runs: of the span that they are in */
     uint8_t shape;     /* of the slab that the group is in, as the heap's tables say it; or 0 */
     uint8_t alignment; /* log2 of the greatest that one of its blocks was asked for with, less 4. Of runs: whether

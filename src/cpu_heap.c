@@ -112,7 +112,8 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 #define NEW_SLABS     (2 * KNOLL_CPU_BATCH) /* so many are made at once at most */
 #define NEW_PART      64                    /* and of no more than this part of what is free */
 
-/* Says the shape of each group of the slab that starts at this unit, and nothing else of it. The slab may have had it
+/* Says the shape of each group of the slab that starts at this unit, and that the second is nobody's: it may be that of
+ * a processor that is about to give up the span which was there. Nothing else is said of the slab. It may have had it
  * for long, and be looked at by whoever gives back one of its blocks: so a shape that is right is never anything else,
  * not for a moment. */
 static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t number)
@@ -123,6 +124,8 @@ static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t numbe
     uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
     if (groups == 1)
         entry_forget_second(entry, number >> GROUP_SHIFT);
+    else
+        entry_set_owner(&entry[1], NOBODY, false);
     for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
         __atomic_store_n(&entry[i].shape, (uint8_t)shape, __ATOMIC_RELAXED);
     return entry;
@@ -295,7 +298,8 @@ static uint32_t know_run(struct knoll_cpus *cpus, const void *address)
     const struct knoll_region *region = region_of_address(&cpus->heap, address);
     uint32_t number = region_unit_number(region, (uint32_t)(region_offset(region, address) >> KNOLL_UNIT_SHIFT));
     struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
-    entry_begin_run(entry, number, entry_shape(entry) == 0 ? entry_owner(entry) : NOBODY);
+    uint32_t owner = entry_shape(entry) == 0 ? entry_owner(entry) : NOBODY;
+    entry_begin_run(entry, number, owner, large_length(entry_of(&cpus->heap, number)));
     return number;
 }
 
@@ -343,7 +347,8 @@ static bool know_block(struct knoll_cpus *cpus, void *block, size_t alignment)
     if (!slab_find(region_of_address(&cpus->heap, block), block, &place)) {
         uint32_t number = know_run(cpus, block);
         uint32_t *run = entry_of(&cpus->heap, number);
-        entry_set_loose_run(cpu_entry(cpus, number >> GROUP_SHIFT), number % GROUP_UNITS, (*run & RUN_LOOSE) != 0);
+        entry_set_run(cpu_entry(cpus, number >> GROUP_SHIFT), number % GROUP_UNITS, large_length(run),
+                      (*run & RUN_LOOSE) != 0);
         *run &= ~RUN_LOOSE;
         return !knoll_cpu_run_is_returned(cpus, number);
     }

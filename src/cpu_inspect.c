@@ -36,17 +36,11 @@ static void discount_slab(struct knoll_stats *stats, const struct knoll_cpu_entr
     discount(stats, shape->size_class, bits_count(bits), (size_t)bits_count(bits) * shape->size);
 }
 
-/* Of a span's run the processor may change the cells meanwhile: then it is not returned any more. */
-static void discount_runs(const struct knoll_cpus *cpus, struct knoll_stats *stats, uint32_t group)
+static void discount_runs(struct knoll_stats *stats, const struct knoll_cpu_entry *entry)
 {
-    uint64_t bits = entry_returned(cpu_entry(cpus, group));
-    for (; bits != 0; bits &= bits - 1) { /* at most GROUP_UNITS rounds */
-        const uint32_t *run = entry_of(&cpus->heap, group_unit(group) + bits_lowest(bits));
-        uint32_t length = __atomic_load_n(&run[CELL_LARGE_LENGTH], __ATOMIC_RELAXED);
-        /* not covered: its processor must give it back just now */
-        if (cell_kind(__atomic_load_n(run, __ATOMIC_RELAXED)) == RUN_LARGE)
-            discount(stats, CLASS_LARGE, 1, (size_t)length << KNOLL_UNIT_SHIFT);
-    }
+    uint64_t bits = __atomic_load_n(&entry->returned, __ATOMIC_ACQUIRE) & RUN_BITS;
+    for (; bits != 0; bits &= bits - 1) /* at most GROUP_UNITS rounds */
+        discount(stats, CLASS_LARGE, 1, (size_t)entry_run_length(entry, bits_lowest(bits)) << KNOLL_UNIT_SHIFT);
 }
 
 /* If a span starts with this group, which is no slab's: to the heap it is one large block. */
@@ -73,7 +67,7 @@ void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats)
                 discount_slab(stats, entry, said);
             } else {
                 discount_span(cpus, stats, group);
-                discount_runs(cpus, stats, group);
+                discount_runs(stats, entry);
             }
         }
     }
@@ -89,7 +83,7 @@ static bool slab_agrees(const struct knoll_cpus *cpus, const struct knoll_region
     size_t shape = region_shape(region, index);
     uint32_t groups = (shape_of(shape)->low >> GROUP_BYTES_SHIFT) + 1;
     for (uint32_t i = 0; i < groups; i++) /* at most 2 rounds */
-        if (entry_shape(&entry[i]) != shape)
+        if (entry_shape(&entry[i]) != shape || (i != 0 && entry_owner(&entry[i]) != NOBODY))
             return false;
     uint64_t word = slab_free(region_entry(region, index), shape_of(shape));
     bool is_owned = entry_owner(entry) != NOBODY;
@@ -105,6 +99,14 @@ static bool run_is_of(const struct knoll_cpus *cpus, uint32_t number, uint32_t o
     return entry_shape(entry) == 0 && entry_owner(entry) == owner;
 }
 
+/* Whether it says besides how long this block's run is. */
+static bool block_is_of(const struct knoll_cpus *cpus, uint32_t number, uint32_t owner)
+{
+    const struct knoll_cpu_entry *entry = cpu_entry(cpus, number >> GROUP_SHIFT);
+    return run_is_of(cpus, number, owner) &&
+           entry_run_length(entry, number % GROUP_UNITS) == large_length(entry_of(&cpus->heap, number));
+}
+
 /* Whether the runs of the span that starts with this unit follow one another, and it says what is held of them. */
 static bool span_agrees(const struct knoll_cpus *cpus, uint32_t number)
 {
@@ -116,7 +118,7 @@ static bool span_agrees(const struct knoll_cpus *cpus, uint32_t number)
     while (unit - number < SPAN_UNITS - SPAN_TAIL) { /* at most SPAN_UNITS rounds */
         const uint32_t *run = entry_of(&cpus->heap, unit);
         bool is_held = cell_kind(*run) == RUN_LARGE;
-        if (is_held ? !run_is_of(cpus, unit, owner) : cell_kind(*run) != RUN_FREE)
+        if (is_held ? !block_is_of(cpus, unit, owner) : cell_kind(*run) != RUN_FREE)
             return false;
         uint32_t length = is_held ? large_length(run) : free_run_length(run);
         if (length == 0)
@@ -137,7 +139,7 @@ static bool region_agrees(const struct knoll_cpus *cpus, const struct knoll_regi
         bool agrees = cell_kind(*run) == RUN_SLAB    ? slab_agrees(cpus, region, index)
                       : cell_kind(*run) != RUN_LARGE ? true
                       : is_span(run)                 ? span_agrees(cpus, number)
-                                                     : run_is_of(cpus, number, NOBODY);
+                                                     : block_is_of(cpus, number, NOBODY);
         if (!agrees)
             return false;
     }

@@ -77,7 +77,7 @@ static bool stays(struct knoll_cpu *cpu, const struct cpu_place *place, size_t a
         return size_class == place->shape->size_class;
     if (size_class != CLASS_LARGE || !resize_run(cpu, place, alignment, size))
         return false;
-    entry_set_loose_run(place->entry, place->index, false);
+    entry_set_run(place->entry, place->index, large_length(run_cells(cpu->cpus, place)), false);
     return true;
 }
 
@@ -87,7 +87,7 @@ static void loosen(struct knoll_cpu *cpu, const struct cpu_place *place, size_t 
     struct knoll_cpus *cpus = cpu->cpus;
     if (place->shape == NULL) {
         (void)resize_run(cpu, place, alignment, size);
-        entry_set_loose_run(place->entry, place->index, true);
+        entry_set_run(place->entry, place->index, large_length(run_cells(cpus, place)), true);
     }
     cpu_lock(cpus);
     cpus->heap.failures--;

@@ -30,7 +30,7 @@ static void *take_returned_run(struct knoll_cpus *cpus, uint32_t group, size_t l
         uint32_t number = group_unit(group) + bits_lowest(bits);
         const uint32_t *run = entry_of(&cpus->heap, number);
         if (*run == cell_of(RUN_LARGE, 0) && large_length(run) == length) {
-            entry_set_loose_run(entry, bits_lowest(bits), false);
+            entry_set_run(entry, bits_lowest(bits), (uint32_t)length, false);
             __atomic_fetch_and(&entry->returned, ~(bits & -bits), __ATOMIC_RELEASE);
             return unit_address(&cpus->heap, number);
         }

@@ -11,9 +11,10 @@
  *     |------|----------------------------------------|
  *      LARGE, NESTED: held, as seen from before and from behind; nothing merges over it
  *
- * The head is the shortest run that can be held; the tail, one unit of no kind, is needed where runs merge with those
- * behind them (compact). Where the lists end nothing is read, but something is written: into the first region's first
- * cell, which is why `runs` has a first region of its own, and that of the heap has no unit but its tables'.
+ * The head is a run as long as a group, so that no other starts in the first one; the tail, one unit of no kind, is
+ * needed where runs merge with those behind them (compact). Where the lists end nothing is read, but something is
+ * written: into the first region's first cell, which is why `runs` has a first region of its own, and that of the heap
+ * has no unit but its tables'.
  *
  * The first group of a span says how much of it is held. The group in which a run starts says who has the span: others
  * return the run to that processor. Only the processor itself cuts, merges and resizes in its spans.
@@ -94,8 +95,9 @@ void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size)
         if (block == NULL)
             return NULL;
         uint32_t number = unit_of(cpu, block);
-        entry_begin_run(entry_of_unit(cpu, number), number, cpu->number);
-        count_held(cpu, number, (uint32_t)(usable >> KNOLL_UNIT_SHIFT), ONE_RUN);
+        uint32_t length = (uint32_t)(usable >> KNOLL_UNIT_SHIFT);
+        entry_begin_run(entry_of_unit(cpu, number), number, cpu->number, length);
+        count_held(cpu, number, length, ONE_RUN);
         is_returned = knoll_cpu_run_is_returned(cpu->cpus, number);
     } while (is_returned);
     return block;
@@ -122,7 +124,7 @@ void knoll_cpu_spans_add(struct knoll_cpu *cpu, uint32_t number)
 {
     struct knoll_cpu_entry *entry = entry_of_unit(cpu, number);
     entry_set_free(entry, 0); /* before its owner tells that it is a span */
-    entry_begin_run(entry, number, cpu->number);
+    entry_begin_run(entry, number, cpu->number, SPAN_UNITS);
     entry->previous = NO_GROUP;
     entry->next = cpu->spans;
     if (cpu->spans != NO_GROUP)

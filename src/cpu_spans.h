@@ -11,8 +11,10 @@
 
 #define SPAN_BYTES ((size_t)1 << KNOLL_CPU_SPAN_SHIFT)
 #define SPAN_UNITS ((uint32_t)(SPAN_BYTES >> KNOLL_UNIT_SHIFT))
-#define SPAN_HEAD  RUN_SHORTEST                               /* units at its start, and at its end, */
+#define SPAN_HEAD  GROUP_UNITS                                /* units at its start, and at its end, */
 #define SPAN_TAIL  (KNOLL_PROFILE == KNOLL_CLASSIC ? 0u : 1u) /* that no run of it has */
+
+_Static_assert(GROUP_UNITS >= RUN_SHORTEST, "a span's head is a run");
 
 /* Whether a request may be served from a span. */
 static inline bool span_serves(size_t alignment, size_t size)

@@ -168,22 +168,32 @@ static inline bool cpu_slab_holds(const struct cpu_place *place)
     return shape_has(place->shape, place->index) && (cpu_slab_not_held(place->entry) >> place->index & 1) == 0;
 }
 
-/* Of a run: whether it was asked for as another size, see knoll_realloc. Who holds it says so, and not in the run's
- * cells: who gives back its neighbours reads these. Each half of a group has a member of its own for it, because no two
- * runs start in one, and their holders may be two; the first half of a span's first group has the span's head. */
+/* Of a run its group says besides how long it is, and whether it was asked for as another size, see knoll_realloc: for
+ * its cells are read by who gives back its neighbours, and changed without the lock by the processor that has its span.
+ * Each half of a group has members of its own for that, because no two runs start in one; in a span's first group no
+ * run starts but the span itself. They are written by who takes the run, and then who holds it. */
 static inline bool entry_has_loose_run(const struct knoll_cpu_entry *entry, uint32_t index)
 {
     if (index < 2)
-        return __atomic_load_n(&entry->previous, __ATOMIC_RELAXED) != 0;
+        return (__atomic_load_n(&entry->previous, __ATOMIC_RELAXED) & 1) != 0;
     return __atomic_load_n(&entry->alignment, __ATOMIC_RELAXED) != 0;
 }
 
-static inline void entry_set_loose_run(struct knoll_cpu_entry *entry, uint32_t index, bool is_loose)
+static inline uint32_t entry_run_length(const struct knoll_cpu_entry *entry, uint32_t index)
 {
     if (index < 2)
-        __atomic_store_n(&entry->previous, is_loose ? 1 : 0, __ATOMIC_RELAXED);
-    else
-        __atomic_store_n(&entry->alignment, is_loose ? 1 : 0, __ATOMIC_RELAXED);
+        return __atomic_load_n(&entry->previous, __ATOMIC_RELAXED) >> 1;
+    return __atomic_load_n(&entry->next, __ATOMIC_RELAXED);
+}
+
+static inline void entry_set_run(struct knoll_cpu_entry *entry, uint32_t index, uint32_t length, bool is_loose)
+{
+    if (index < 2) {
+        __atomic_store_n(&entry->previous, length << 1 | (is_loose ? 1u : 0u), __ATOMIC_RELAXED);
+    } else {
+        __atomic_store_n(&entry->next, length, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->alignment, is_loose, __ATOMIC_RELAXED);
+    }
 }
 
 /* Whether this run, which is not free, is a span. */
@@ -212,14 +222,14 @@ static inline void entry_forget_second(struct knoll_cpu_entry *entry, uint32_t g
         __atomic_store_n(&entry[1].shape, 0, __ATOMIC_RELAXED);
 }
 
-/* Says that a run starts at this unit of the group, which is no slab's, and who has the span that it is in. */
-static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t number, uint32_t owner)
+/* Says that no slab is in this group, but a run starts at this unit of it; and who has the span that it is in. */
+static inline void entry_begin_run(struct knoll_cpu_entry *entry, uint32_t number, uint32_t owner, uint32_t length)
 {
     if (entry_shape(entry) != 0) {
         entry_forget_second(entry, number >> GROUP_SHIFT);
         __atomic_store_n(&entry->shape, 0, __ATOMIC_RELAXED);
     }
-    entry_set_loose_run(entry, number % GROUP_UNITS, false);
+    entry_set_run(entry, number % GROUP_UNITS, length, false);
     entry_set_owner(entry, owner, false);
 }
 

@@ -204,6 +204,17 @@ static void come_and_go(struct load_worker *worker)
     expect(knoll_cpu_start(&worker->cpu, &load_cpus, worker->number), "a processor cannot come back");
 }
 
+/* What is told while others are at work may be of different moments, but of no slab more blocks are held than it has.
+ */
+static void ask(void)
+{
+    struct knoll_stats stats;
+    knoll_cpus_get_stats(&load_cpus, &stats);
+    for (unsigned i = 0; i < stats.class_count; i++)
+        expect(stats.size_class[i].used_blocks <= stats.size_class[i].total_blocks,
+               "more blocks are used than there are");
+}
+
 static void step(struct load_worker *worker)
 {
     struct load_block **held = &worker->held[random_below(&worker->random, LOAD_HELD)];
@@ -213,6 +224,7 @@ static void step(struct load_worker *worker)
     } else if (kind < 4) {
         knoll_cpu_collect(&worker->cpu);
         expect(knoll_cpu_check(&worker->cpu) == 0, "a processor's lists are broken");
+        ask();
     } else if (kind < 16) {
         give(worker, exchange(worker, slots, SLOTS, NULL));
     } else if (*held == NULL) {

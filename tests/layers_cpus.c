@@ -87,6 +87,14 @@ static void what_each_group_of_a_slab_says(void **state)
             expect(-1);
             place.entry[group].shape ^= 1;
             expect(0);
+            uint16_t owner = place.entry[group].owner;
+            assert_int_equal(owner, group == 0 ? 1 : NOBODY);
+            place.entry[group].owner = KNOLL_CPUS + 1; /* there is none; and the second group is nobody's */
+            expect(-1);
+            place.entry[group].owner = 1;
+            expect(group == 0 ? 0 : -1);
+            place.entry[group].owner = owner;
+            expect(0);
         }
     }
 }
@@ -100,6 +108,12 @@ static void what_is_said_of_runs(void **state)
     place.entry->shape = 1;
     expect(-1);
     place.entry->shape = 0;
+    expect(0);
+    uint32_t length = entry_run_length(place.entry, place.index);
+    assert_int_equal(length, knoll_cpus_usable_size(&cpus, run) >> KNOLL_UNIT_SHIFT);
+    entry_set_run(place.entry, place.index, length - 1, false);
+    expect(-1);
+    entry_set_run(place.entry, place.index, length, true); /* this may be so */
     expect(0);
     knoll_cpu_free(&first, run);
     place.entry->shape = 1; /* as a slab's that is gone */

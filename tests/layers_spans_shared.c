@@ -149,6 +149,17 @@ static void a_span_goes_to_another_at_once(void **state)
     expect_sound();
 }
 
+/* Of no class more blocks are used than there are, whatever is half done. */
+static void expect_no_more_used_than_there_are(void)
+{
+    struct knoll_stats stats;
+    hook_runs = true;
+    knoll_cpus_get_stats(&cpus, &stats);
+    for (unsigned i = 0; i < stats.class_count; i++)
+        assert_true(stats.size_class[i].used_blocks <= stats.size_class[i].total_blocks);
+    assert_true(stats.used_bytes + stats.available_bytes <= stats.total_bytes);
+}
+
 /* Slabs that others make where a span was are theirs, each group of them. */
 static void take_slabs(void)
 {
@@ -175,6 +186,33 @@ static void slabs_are_made_where_a_span_was(void **state)
     for (size_t i = 0; i < stats.class_count; i++)
         shared += stats.size_class[i].used_blocks * stats.size_class[i].block_size;
     assert_int_equal(stats.used_bytes, shared + stats.large_bytes);
+    expect_sound();
+}
+
+static void take_a_slab_and_count(void)
+{
+    if (others < MOST)
+        blocks[others++] = knoll_cpu_malloc(&second, 800); /* in compact of a slab of two groups */
+    expect_no_more_used_than_there_are();
+}
+
+/* Also while its groups are said to be the processor's still, of which each may say what a slab had free there. */
+static void slabs_are_made_where_a_span_is_given_up(void **state)
+{
+    (void)state;
+    make_three(MIB(6));
+    for (uint32_t i = FIRST_REGION; i < cpus.region_count; i++)
+        for (size_t group = 0; group < cpus.region[i].size >> GROUP_BYTES_SHIFT; group++)
+            cpus.region[i].entries[group].free = ~(uint64_t)0;
+    size_t count = halve_a_span();
+    take_the_rest();
+    for (size_t i = 1; i < count; i += 2)
+        knoll_cpu_free(&first, blocks[i]);
+    others = 0;
+    hook = take_a_slab_and_count;
+    knoll_cpu_drain(&first);
+    hook = NULL;
+    assert_non_null(blocks[0]);
     expect_sound();
 }
 
@@ -435,6 +473,7 @@ static unsigned acts_left; /* so that who looks until nothing waits comes to an 
 
 static void others_act(void)
 {
+    expect_no_more_used_than_there_are();
     hook_runs = false; /* they may come upon each other too */
     for (uint32_t acts = random_below(&random, 5); acts > 0 && acts_left > 0; acts--) {
         acts_left--;
@@ -487,6 +526,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(runs_are_freed_while_their_span_goes),
     cmocka_unit_test(a_span_goes_to_another_at_once),
     cmocka_unit_test(slabs_are_made_where_a_span_was),
+    cmocka_unit_test(slabs_are_made_where_a_span_is_given_up),
     cmocka_unit_test(what_is_held_and_freed_is_counted),
     cmocka_unit_test(shorter_runs_leave_no_more_free),
     cmocka_unit_test(a_broken_span_makes_way),
