@@ -76,12 +76,13 @@ struct knoll_cpu {
     uint32_t unseen;             /* blocks that it gave back to nobody's slabs since it last looked through these */
     struct knoll_cpu_entry none; /* stands for the current slab where there is none */
     struct knoll_cpu_class size_class[KNOLL_CLASS_COUNT];
-    uint32_t spans;                  /* the first of its spans, the group */
-    uint32_t span_count;             /* how many they are */
-    uint32_t held;                   /* units of them that callers hold */
-    struct knoll_heap runs;          /* whose free runs are those in the spans */
-    uint32_t no_region[10];          /* its first region, of no unit: where lists end (src/region.h) */
-    uint32_t lists[KNOLL_CPU_LISTS]; /* its lists, in compact */
+    uint32_t spans;                      /* the first of its spans, the group */
+    uint32_t span_count;                 /* how many they are */
+    uint32_t held;                       /* units of them that callers hold */
+    struct knoll_heap runs;              /* whose free runs are those in the spans */
+    uint32_t no_region[10];              /* its first region, of no unit: where lists end (src/region.h) */
+    uint32_t lists[KNOLL_CPU_LISTS];     /* its lists, in compact */
+    uint32_t apart[KNOLL_CPU_ENTRY / 4]; /* so that no two in an array share a cache line */
 };
 
 /* Slabs that have returned blocks and wait for who may take these: a queue that any context may push to. */
@@ -107,12 +108,13 @@ typedef void (*knoll_cpu_lock)(void *context);
 /* A heap for many processors. Private, and must not be moved. */
 struct knoll_cpus {
     struct knoll_heap heap;
+    uint32_t turn;                       /* the processor whose queue is looked at next, if it is off */
+    uint32_t apart[KNOLL_CPU_ENTRY / 4]; /* from here on all processors read, before here who has the lock writes */
     knoll_cpu_lock lock;
     knoll_cpu_lock unlock;
     void *context;
     uint32_t region_count; /* atomic: regions are only added */
     uint32_t shortages;    /* atomic: how often memory did not suffice, which every processor answers by giving back */
-    uint32_t turn;         /* the processor whose queue is looked at next, if it is off */
     struct knoll_cpu_region region[KNOLL_REGIONS_MAX];
     struct knoll_cpu_queue queue[KNOLL_CPUS + 1]; /* the first is of slabs that nobody owns, and runs */
 };
