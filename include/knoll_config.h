@@ -106,7 +106,8 @@
 #error "spans need a second region: KNOLL_REGION_BITS must be at least 1, or KNOLL_CPU_SPAN_SHIFT 0"
 #endif
 
-/* KNOLL_CPU_BATCH: how many slabs, or returned runs, are moved in one holding of the lock at most. Default 8. */
+/* KNOLL_CPU_BATCH: how many slabs, or returned runs, are moved in one holding of the lock at most; and twice as many
+ * new slabs are made. More takes the lock less often, and holds it longer. Default 8. */
 #ifndef KNOLL_CPU_BATCH
 #define KNOLL_CPU_BATCH 8
 #endif
