@@ -181,11 +181,11 @@ static void give_back_what_is_known(struct knoll_cpu *cpu)
  * others to be nobody's: each until there are few groups, which were all that waited. */
 static void look_through_common(struct knoll_cpus *cpus)
 {
-    for (uint32_t i = KNOLL_CPUS + 1; i-- > 0;) { /* KNOLL_CPUS + 1 rounds */
+    for (uint32_t i = 1; i <= KNOLL_CPUS + 1; i++) { /* KNOLL_CPUS + 1 rounds */
         uint32_t seen;
         do { /* a round for each KNOLL_CPU_BATCH groups that wait, or come meanwhile */
             cpu_lock(cpus);
-            seen = knoll_cpu_collect_for(cpus, i);
+            seen = knoll_cpu_collect_for(cpus, i <= KNOLL_CPUS ? i : NOBODY);
             cpu_unlock(cpus);
         } while (seen == KNOLL_CPU_BATCH);
     }

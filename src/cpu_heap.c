@@ -186,8 +186,8 @@ static uint32_t adopt_new(struct knoll_cpu *cpu, size_t size_class)
     const struct knoll_shape *shape = &knoll_shapes[size_class];
     uint32_t number;
     uint32_t slabs = knoll_slab_make_held(heap, size_class, new_slabs(heap, size_class), &number);
-    for (uint32_t i = slabs; i-- > 0;) /* at most NEW_SLABS rounds; the lowest is listed last, and used first */
-        own_slab(cpu, number + i * shape_length(shape), shape->blocks, true);
+    for (uint32_t i = 1; i <= slabs; i++) /* at most NEW_SLABS rounds; the lowest is listed last, and used first */
+        own_slab(cpu, number + (slabs - i) * shape_length(shape), shape->blocks, true);
     uint32_t blocks = slabs * shape->capacity;
     heap->allocations += blocks;
     account_used(heap, blocks * class_size(size_class));
@@ -200,13 +200,14 @@ void knoll_cpu_take_over(struct knoll_cpu *cpu, size_t size_class)
 {
     bool is_enough = cpu->cpus->heap.size_class[size_class].free_blocks >= ENOUGH_BLOCKS;
     uint32_t new_blocks = is_enough ? 0 : adopt_new(cpu, size_class);
-    uint32_t blocks = 0;
+    uint32_t blocks = 0; /* of slabs that the heap had */
     uint32_t count = 1;
     for (uint32_t i = 0; i < KNOLL_CPU_BATCH && blocks < ENOUGH_BLOCKS && count != 0; i++) {
         count = adopt(cpu, size_class);
         blocks += count;
     }
-    cpu->size_class[size_class].room -= (int32_t)(new_blocks + blocks);
+    blocks += new_blocks;
+    cpu->size_class[size_class].room -= (int32_t)blocks;
 }
 
 uint32_t knoll_cpu_give_back(struct knoll_cpus *cpus, uint32_t group)

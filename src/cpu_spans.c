@@ -198,7 +198,7 @@ static void give_edges(struct knoll_cpus *cpus, uint32_t number, struct knoll_cp
     heap->spans--;
     heap->large_blocks += span_runs(entry) - 1;
     heap->allocations += span_runs(entry);
-    heap->headroom += ((size_t)SPAN_HEAD + SPAN_TAIL) << KNOLL_UNIT_SHIFT;
+    heap->headroom += SPAN_HEAD * UNIT + SPAN_TAIL * UNIT;
     entry_set_owner(entry, NOBODY, false);
     (void)knoll_pages_give(heap, number, SPAN_HEAD);
     if (SPAN_TAIL != 0)

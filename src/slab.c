@@ -180,20 +180,19 @@ bool knoll_slab_reuse(struct knoll_heap *heap, size_t size_class)
     return reuse(heap, class_state(heap, size_class));
 }
 
-bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class)
+static bool supply(struct knoll_heap *heap, struct knoll_class_state *state, size_t size_class)
 {
-    struct knoll_class_state *state = class_state(heap, size_class);
     return reuse(heap, state) || grow(heap, state, size_class);
 }
 
-uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32_t slabs, uint32_t *number)
+uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32_t wanted, uint32_t *number)
 {
     const struct knoll_shape *shape = &knoll_shapes[size_class];
     uint32_t length = shape_length(shape);
     *number = take_units(heap, shape);
     if (*number == NOWHERE)
         return 0;
-    slabs = 1u << bits_highest32(slabs); /* classic's runs are powers of two */
+    uint32_t slabs = 1u << bits_highest32(wanted); /* classic's runs are powers of two */
     while (slabs > 1 && !knoll_pages_resize(heap, *number, length, slabs * length))
         slabs /= 2; /* at most 31 rounds */
     struct knoll_region *region = region_of_number(heap, *number);
@@ -335,7 +334,7 @@ void *knoll_slab_take(struct knoll_heap *heap, size_t size_class)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
     void *block = take_ready(state, size_class);
-    return block == NULL && knoll_slab_refill(heap, size_class) ? slab_take_at_hand(state) : block;
+    return block == NULL && supply(heap, state, size_class) ? slab_take_at_hand(state) : block;
 }
 
 __attribute__((noinline)) void knoll_slab_keep(struct knoll_heap *heap, uint32_t number)

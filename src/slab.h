@@ -118,17 +118,14 @@ static inline bool slab_has_free(const struct knoll_heap *heap, size_t size_clas
 /* Notes in a heap what its classes are like: needed once, before the first block. */
 void knoll_slab_begin(struct knoll_heap *heap);
 
-/* Makes blocks of a class be at hand, of which neither is one nor has its magazine a hint; false if memory does not
- * suffice. */
-bool knoll_slab_refill(struct knoll_heap *heap, size_t size_class);
-
-/* Makes blocks of a class be at hand as that does, but not by making a slab: false if there are none. */
+/* Makes blocks of a class be at hand, of which neither is one nor has its magazine a hint, but not by making a slab:
+ * false if there are none. */
 bool knoll_slab_reuse(struct knoll_heap *heap, size_t size_class);
 
 /* Makes slabs of a class of which all blocks are held, side by side: of so many, which is at least 1, the power of two
  * that is next below, or half of that where there is no room, and so on. Returns how many; 0 if memory does not suffice
  * for one. The first one's first unit is *number. */
-uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32_t slabs, uint32_t *number);
+uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32_t wanted, uint32_t *number);
 
 /* What seldom remains to be done after blocks were given back: to list their slab, which has not been, and to keep it
  * in hand if no block of it is held any more; or that alone. */

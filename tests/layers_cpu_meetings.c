@@ -92,22 +92,61 @@ static void free_meanwhile(void)
     knoll_cpu_free(&second, freed_meanwhile);
 }
 
+static void return_meanwhile(void)
+{
+    knoll_cpus_free(&cpus, freed_meanwhile);
+}
+
+/* Frees the run, and takes blocks until a slab lies there. */
+static void free_and_take_meanwhile(void)
+{
+    uint32_t group = find(freed_meanwhile).group;
+    knoll_cpu_free(&second, freed_meanwhile);
+    while (find(knoll_cpu_malloc(&second, 64)).group != group)
+        continue;
+}
+
 /* Whoever waits for the lock to free a run that another frees first has freed it twice. */
 static void a_run_that_another_frees_first(void **state)
 {
+    static void (*const others[])(void) = {free_meanwhile, return_meanwhile, free_and_take_meanwhile};
     (void)state;
-    make(MIB(1));
-    void *before = knoll_cpu_malloc(&first, RUN);
-    void *run = knoll_cpu_malloc(&first, RUN);
-    void *behind = knoll_cpu_malloc(&first, RUN);
-    knoll_cpu_free(&first, before); /* so it is no run's first unit any more, once it is free */
-    freed_meanwhile = run;
-    meet(free_meanwhile);
-    knoll_cpu_free(&first, run);
-    expect_double_free(run);
-    expect_sound();
-    for (unsigned i = 0; i < 4; i++)
-        assert_true(knoll_cpu_malloc(&first, RUN) != behind);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        make(MIB(1));
+        void *before = knoll_cpu_malloc(&first, RUN);
+        void *run = knoll_cpu_malloc(&first, RUN);
+        void *behind = knoll_cpu_malloc(&first, RUN);
+        knoll_cpu_free(&first, before); /* so it is no run's first unit any more, once it is free */
+        freed_meanwhile = run;
+        meet(others[i]);
+        knoll_cpu_free(&first, run);
+        assert_int_equal(last_fault.count, 1);
+        expect_sound();
+        for (unsigned j = 0; j < 4; j++)
+            assert_true(knoll_cpu_malloc(&first, RUN) != behind);
+    }
+}
+
+/* The same of a block, in any region. */
+static void a_block_that_was_freed_is_refused(void **state)
+{
+    (void)state;
+    make(KIB(64));
+    assert_int_equal(knoll_cpus_add_memory(&cpus, arena_at(MIB(1), 0) + KIB(128), KIB(64)), KNOLL_OK);
+    for (void *block; (block = knoll_cpu_malloc(&first, SIZE)) != NULL;) {
+        void (*const frees[])(void) = {return_meanwhile, free_meanwhile};
+        for (size_t i = 0; i < 2; i++) {
+            void *next = knoll_cpu_malloc(&first, SIZE);
+            if (next == NULL)
+                return;
+            last_fault.count = 0;
+            freed_meanwhile = next;
+            return_meanwhile();
+            assert_int_equal(last_fault.count, 0);
+            frees[i]();
+            expect_double_free(next);
+        }
+    }
 }
 
 /* And whoever waits for it to change such a run's length changes nothing. */
@@ -291,6 +330,7 @@ static void a_slab_made_when_short_has_no_alignment(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_that_another_frees_first),
+    cmocka_unit_test(a_block_that_was_freed_is_refused),
     cmocka_unit_test(a_run_that_another_frees_before_it_is_resized),
     cmocka_unit_test(what_waits_for_who_is_off_is_found),
     cmocka_unit_test(a_late_return_to_nobodys_slab),

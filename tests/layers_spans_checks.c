@@ -197,6 +197,7 @@ static void what_the_checks_find_of_empty_spans(void **state)
     uint32_t *last = entry_of(&first.runs, last_run);
 #define typeof_cell uint32_t
     EXPECT_WITH(last[CELL_LENGTH], 2 * (uint32_t)sound_, -1, -1);
+    EXPECT_WITH(last[CELL_LENGTH], 0, -1, -1);
 #undef typeof_cell
 #define typeof_cell uint16_t
     EXPECT_WITH(span->owner, KNOLL_CPUS + 1, -1, -1);
