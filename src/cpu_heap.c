@@ -175,7 +175,8 @@ static uint32_t new_slabs(const struct knoll_heap *heap, size_t size_class)
     size_t affordable = knoll_available_bytes(heap) / NEW_PART / (shape->low + 1);
     size_t wanted = (size_t)cpu_most_free(size_class) / 2 / shape->capacity;
     size_t slabs = affordable < wanted ? affordable : wanted;
-    return slabs == 0 ? 1 : slabs < NEW_SLABS ? (uint32_t)slabs : NEW_SLABS;
+    slabs = slabs < NEW_SLABS ? slabs : NEW_SLABS;
+    return slabs != 0 ? (uint32_t)slabs : 1;
 }
 
 /* Hands new slabs of this class to the processor, which lie side by side. Returns how many blocks they have; 0 if
@@ -241,15 +242,14 @@ static void free_runs(struct knoll_cpus *cpus, uint32_t group)
         else
             knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
     }
-    knoll_cpu_runs_seen(cpus, group, bits);
+    knoll_cpu_runs_seen(cpus, group, bits, bits & ~RUN_BITS);
 }
 
 /* Drops what was returned to a slab that is gone, whose group says still what it was. */
 static void drop_returned(struct knoll_cpus *cpus, uint32_t group)
 {
     uint64_t bits = entry_returned(cpu_entry(cpus, group));
-    knoll_cpu_runs_seen(cpus, group, bits);
-    knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, group_unit(group)));
+    knoll_cpu_runs_seen(cpus, group, bits, bits);
 }
 
 /* Looks through the queue of nobody, or of a processor that is off. */

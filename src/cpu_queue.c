@@ -146,10 +146,12 @@ void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group)
                              block_offset(cpu_slab_shape(entry)->size, bits_lowest(twice)));
 }
 
-void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits)
+void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits, uint64_t wrong)
 {
     __atomic_fetch_and(&cpu_entry(cpus, group)->returned, ~bits, __ATOMIC_RELEASE);
     knoll_cpu_queue_let_go(cpus, group);
+    if (wrong != 0)
+        knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, group_unit(group)));
 }
 
 static __attribute__((noinline)) void free_slowly(struct knoll_cpus *cpus, void *block)

@@ -269,6 +269,6 @@ void knoll_cpu_spans_accept(struct knoll_cpu *cpu, uint32_t group)
         else
             knoll_cpu_report(cpus, KNOLL_FAULT_DOUBLE_FREE, unit_address(&cpus->heap, number));
     }
-    knoll_cpu_runs_seen(cpus, group, bits);
+    knoll_cpu_runs_seen(cpus, group, bits, bits & ~RUN_BITS);
     knoll_cpu_spans_settle(cpu);
 }

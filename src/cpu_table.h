@@ -323,8 +323,9 @@ void knoll_cpu_queue_let_go(struct knoll_cpus *cpus, uint32_t group);
 void knoll_cpu_accept(struct knoll_cpus *cpus, uint32_t group);
 
 /* Says that the runs of this group with these bits, which were returned, have been given back, and lets it go. A run's
- * bit goes only after it, so that who looks at the bit first and then for the run sees that it was given back. */
-void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits);
+ * bit goes only after it, so that who looks at the bit first and then for the run sees that it was given back. Reports
+ * if some of them are `wrong`: of no run. */
+void knoll_cpu_runs_seen(struct knoll_cpus *cpus, uint32_t group, uint64_t bits, uint64_t wrong);
 
 /* ---- When memory is short (cpu_short.c) ---- */
 

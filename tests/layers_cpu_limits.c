@@ -37,8 +37,8 @@ static void no_more_is_free_than_may_be(void **state)
 static void slabs_come_several_at_once(void **state)
 {
     (void)state;
-    for (size_t size = KIB(64); size <= MIB(8); size *= 2) {
-        for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i++) {
+    for (size_t size = KIB(64); size <= MIB(8); size += size < MIB(1) ? KNOLL_PAGE : size) {
+        for (unsigned i = 0; i < KNOLL_CLASS_COUNT; i += size < MIB(1) ? 4 : 1) {
             make(size);
             size_t capacity = knoll_shapes[i].capacity;
             size_t bytes = knoll_available_bytes(&cpus.heap) / 64;
@@ -81,16 +81,42 @@ static void slabs_of_the_heap_come_too(void **state)
         uint32_t slabs = cpus.heap.size_class[size_class].slabs;
         size_t of_heap = cpus.heap.size_class[size_class].free_blocks;
         assert_int_equal(of_heap, given * (capacity - 1));
+        size_t allocations = cpus.heap.allocations;
         assert_non_null(knoll_cpu_malloc(&second, SIZE));
         size_t taken = (32 + capacity - 2) / (capacity - 1); /* slabs that have 32 blocks */
         taken = taken < given ? taken : given;
         taken = taken < KNOLL_CPU_BATCH ? taken : KNOLL_CPU_BATCH;
         assert_int_equal(cpus.heap.size_class[size_class].free_blocks, of_heap - taken * (capacity - 1));
         assert_int_equal(cpus.heap.size_class[size_class].slabs != slabs, of_heap < 32);
-        assert_int_equal(second.size_class[size_class].listed + 1,
-                         taken + cpus.heap.size_class[size_class].slabs - slabs);
+        size_t new_slabs = cpus.heap.size_class[size_class].slabs - slabs;
+        assert_int_equal(second.size_class[size_class].listed + 1, taken + new_slabs);
+        assert_int_equal(cpus.heap.allocations, allocations + taken * (capacity - 1) + new_slabs * capacity);
         assert_int_equal(knoll_cpu_check(&second), 0);
         assert_int_equal(knoll_cpus_check(&cpus), 0);
+    }
+}
+
+/* 32 are enough, so that no further slab comes, be it the heap's or a new one. */
+static void as_many_as_are_enough_are_enough(void **state)
+{
+    enum { SIZE = CLASSIC ? 64 : 32, ENOUGH = 32 }; /* 64 blocks a slab */
+    (void)state;
+    for (size_t given = ENOUGH - 1; given <= ENOUGH; given++) {
+        make(MIB(1));
+        const struct knoll_class_state *of_heap = &cpus.heap.size_class[class_for(1, SIZE)];
+        const struct knoll_cpu_class *of_first = &first.size_class[class_for(1, SIZE)];
+        for (size_t i = 0; i < 128 || entry_free(of_first->current) != 0 || of_first->listed != 0; i++)
+            blocks[i] = knoll_cpu_malloc(&first, SIZE);
+        uint32_t slabs = of_heap->slabs;
+        if (given == ENOUGH)
+            knoll_cpu_free(&first, blocks[64]);
+        for (size_t i = 0; i < given; i++)
+            knoll_cpu_free(&first, blocks[i]);
+        knoll_cpu_drain(&first);
+        assert_int_equal(of_heap->free_blocks, given == ENOUGH ? ENOUGH + 1 : given);
+        assert_non_null(knoll_cpu_malloc(&second, SIZE));
+        assert_int_equal(of_heap->slabs == slabs, given == ENOUGH);
+        assert_int_equal(of_heap->free_blocks, given == ENOUGH ? 1 : 0);
     }
 }
 
@@ -239,6 +265,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_more_is_free_than_may_be),
     cmocka_unit_test(slabs_come_several_at_once),
     cmocka_unit_test(slabs_of_the_heap_come_too),
+    cmocka_unit_test(as_many_as_are_enough_are_enough),
     cmocka_unit_test(half_goes_back_above_the_bound),
     cmocka_unit_test(slabs_go_back_batch_by_batch),
     cmocka_unit_test(a_run_that_waits_is_free),

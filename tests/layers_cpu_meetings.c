@@ -287,6 +287,9 @@ static void a_late_return_to_a_span_is_no_run(void **state)
         return_late(&place);
     assert_null(knoll_cpu_take_waiting(&cpus, CLASS_LARGE, size));
     assert_int_equal(last_fault.count, 0);
+    knoll_cpu_collect(&second);
+    expect_double_free(NULL);
+    expect_sound();
 }
 
 /* There is no slab: a run begins in what was its first group, or free units. */
@@ -300,6 +303,8 @@ static void a_late_return_to_no_slab(void **state)
         return_late(&place);
         look_everywhere();
         assert_int_equal(place.entry->returned, 0);
+        expect_double_free(NULL);
+        last_fault.count = 0;
         expect_sound();
         knoll_cpu_free(&first, run);
         expect_sound();
@@ -328,6 +333,46 @@ static void a_slab_made_when_short_has_no_alignment(void **state)
     assert_int_equal(entry_alignment(find(next).entry), 64);
 }
 
+/* And a run says whether it is one that a slab should have served. */
+static void a_run_that_serves_when_short_may_be_loose(void **state)
+{
+    (void)state;
+    make(KIB(64));
+    void *block = knoll_cpu_take_otherwise(&cpus, 1, KNOLL_SLAB_MAXIMUM + 1);
+    struct cpu_place place = find(block);
+    assert_false(entry_has_loose_run(place.entry, place.index));
+    while (knoll_cpu_take_otherwise(&cpus, 1, KNOLL_SLAB_MAXIMUM + 1) != NULL)
+        continue;
+    knoll_cpu_free(&first, block);
+    place = find(knoll_cpu_take_otherwise(&cpus, 1, KNOLL_SLAB_MAXIMUM)); /* in compact it is too short for a slab */
+    assert_int_equal(place.shape == NULL && entry_has_loose_run(place.entry, place.index), !CLASSIC);
+    expect_sound();
+}
+
+/* What was in the second group of a slab is in no slab when there is one of a single group in the first. */
+static void what_was_in_the_second_group_is_nowhere(void **state)
+{
+    enum { SIZE_OF_TWO = 800 };
+    void *last = NULL;
+    (void)state;
+    make(MIB(1));
+    for (unsigned i = 0; i < 5; i++)
+        last = blocks[i] = knoll_cpu_malloc(&first, SIZE_OF_TWO);
+    uint32_t group = find(blocks[0]).group;
+    for (unsigned i = 0; i < 5; i++)
+        knoll_cpu_free(&first, blocks[i]);
+    knoll_cpu_drain(&first);
+    assert_int_equal(knoll_slab_take_back(&cpus.heap, INDEX_MASK, 1), NOWHERE);
+    struct cpu_place place;
+    do
+        place = find(knoll_cpu_take_otherwise(&cpus, 1, 64));
+    while (place.group != group);
+    knoll_cpus_free(&cpus, last);
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(place.entry->returned, 0);
+    expect_sound();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_that_another_frees_first),
     cmocka_unit_test(a_block_that_was_freed_is_refused),
@@ -340,6 +385,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_late_return_to_a_span_is_no_run),
     cmocka_unit_test(a_late_return_to_no_slab),
     cmocka_unit_test(a_slab_made_when_short_has_no_alignment),
+    cmocka_unit_test(a_run_that_serves_when_short_may_be_loose),
+    cmocka_unit_test(what_was_in_the_second_group_is_nowhere),
 };
 
 int main(void)
