@@ -60,7 +60,7 @@ static size_t in_same_slab(const struct slab_place *place, void *const *blocks, 
         uint32_t index = shape_block_at(shape, (uint32_t)within);
         if (!bit_is_set(held, index))
             break;
-        held &= ~bit(index & 63);
+        held ^= bit(index & 63); /* which takes fewer instructions than to clear it */
     }
     *word = held;
     return same;

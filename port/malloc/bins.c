@@ -53,24 +53,26 @@ bool bins_is_plain(const void *block)
     return is_plain_run(block);
 }
 
-/* Writes this bin for those of the blocks that are in the region. */
-static void write(void *const *blocks, size_t count, size_t bin)
-{
-    unsigned char *map = bins.map; /* which a byte that is written may be, for all that the compiler knows */
-    const size_t places = bins.places;
-    const struct knoll_region *region = bins.region;
-    for (size_t i = 0; i < count; i++) {
-        size_t place = region_offset(region, blocks[i]) >> 4;
-        if (LIKELY(place < places))
-            map[place / 2] = (unsigned char)(2 * bin - place % 2);
-    }
-}
-
 void bins_mark(void *block)
 {
     size_t bin = bins_by_tables(block);
     if (bin != 0)
-        write(&block, 1, bin);
+        bins.map[bins_place(block) / 2] = (unsigned char)(2 * bin - bins_place(block) % 2);
+}
+
+/* Writes this bin for those of the blocks that are in the region, and the secret into all. */
+static void mark_cached(void *const *blocks, size_t count, size_t bin)
+{
+    unsigned char *map = bins.map; /* which a byte that is written may be, for all that the compiler knows */
+    const size_t places = bins.places;
+    const uint64_t secret = bins.secret;
+    const struct knoll_region *region = bins.region;
+    for (size_t i = 0; i < count; i++) {
+        size_t place = region_offset(region, blocks[i]) >> 4;
+        ((uint64_t *)blocks[i])[1] = secret;
+        if (LIKELY(place < places))
+            map[place / 2] = (unsigned char)(2 * bin - place % 2);
+    }
 }
 
 /* Where a class has no more blocks others serve, and do to the end: if the last block is of the class, all are. */
@@ -78,11 +80,13 @@ void bins_mark_batch(void *const *blocks, size_t count, size_t size)
 {
     size_t bin = bin_for_size(size);
     if (bin < BIN_RUNS && bins_by_tables(blocks[count - 1]) == bin) {
-        write(blocks, count, bin);
+        mark_cached(blocks, count, bin);
         return;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         bins_mark(blocks[i]);
+        ((uint64_t *)blocks[i])[1] = bins.secret;
+    }
 }
 
 void bins_unmark(void *const *blocks, size_t count)

@@ -87,8 +87,8 @@ size_t bins_by_tables(const void *block);
 /* Whether it is certain that the block was not asked for with an alignment. */
 bool bins_is_plain(const void *block);
 
-/* Writes into the map that a block was handed out, that some were that were asked for with this size at once, and that
- * some have been given back. */
+/* Writes into the map that a block was handed out; that some were at once that were asked for with this size, to a
+ * cache, so the secret is written into them; and that some have been given back. */
 void bins_mark(void *block);
 void bins_mark_batch(void *const *blocks, size_t count, size_t size);
 void bins_unmark(void *const *blocks, size_t count);

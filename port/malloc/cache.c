@@ -158,9 +158,7 @@ void *cache_refill(struct cache *cache, size_t bin)
     size_t taken = heaps_allocate_batch(bin_bytes(bin), wanted < REFILL_MOST ? wanted : REFILL_MOST, blocks);
     if (taken == 0)
         return NULL;
-    for (size_t i = 0; i < taken - 1; i++)
-        ((uint64_t *)blocks[i])[1] = bins.secret;
-    ((uint64_t *)blocks[taken - 1])[1] = 0; /* it may have been in a cache */
+    ((uint64_t *)blocks[taken - 1])[1] = 0; /* it does not stay in the cache */
     cache->top[2 * bin] = bin_place(bin, taken - 1);
     bin_grow(cache, bin);
     return blocks[taken - 1];
