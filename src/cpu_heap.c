@@ -108,9 +108,9 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 
 /* ---- Slabs ---- */
 
-#define ENOUGH_BLOCKS 32u                   /* when slabs are taken over that have free ones */
-#define NEW_SLABS     (2 * KNOLL_CPU_BATCH) /* so many are made at once at most */
-#define NEW_PART      64                    /* and of no more than this part of what is free */
+#define ENOUGH_BLOCKS 32u                           /* when slabs are taken over that have free ones */
+#define NEW_SLABS     ((size_t)2 * KNOLL_CPU_BATCH) /* so many are made at once at most */
+#define NEW_PART      64                            /* and of no more than this part of what is free */
 
 /* Says the shape of each group of the slab that starts at this unit, and that the second is nobody's: it may be that of
  * a processor that is about to give up the span which was there. Nothing else is said of the slab. It may have had it

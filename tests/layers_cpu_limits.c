@@ -105,7 +105,7 @@ static void as_many_as_are_enough_are_enough(void **state)
         make(MIB(1));
         const struct knoll_class_state *of_heap = &cpus.heap.size_class[class_for(1, SIZE)];
         const struct knoll_cpu_class *of_first = &first.size_class[class_for(1, SIZE)];
-        for (size_t i = 0; i < 128 || entry_free(of_first->current) != 0 || of_first->listed != 0; i++)
+        for (size_t i = 0; i < 3 * 64 || entry_free(of_first->current) != 0 || of_first->listed != 0; i++)
             blocks[i] = knoll_cpu_malloc(&first, SIZE);
         uint32_t slabs = of_heap->slabs;
         if (given > ENOUGH)
