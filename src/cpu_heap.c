@@ -4,8 +4,8 @@
  * of a caller: whoever holds a lock that the lock hook takes, or is inside it, must not call an owner's function.
  * While it is held one of these is done: a run or slab is taken or given back, O(1) or O(log n) as the page layer does;
  * a slab's groups are written, two at most; and KNOLL_CPU_BATCH groups of each of two queues are looked at. A processor
- * that takes slabs over does that up to KNOLL_CPU_BATCH times, and then takes one run for up to twice as many new ones;
- * and one that gives up a span gives back so many of its runs, or writes to 64 groups.
+ * that takes slabs over does that up to KNOLL_CPU_BATCH times, and takes one run for up to twice as many new ones; and
+ * one that gives up a span gives back so many of its runs, or writes to 64 groups.
  *
  * To the heap a slab that a processor owns has no free block: the processor took all there were at once. So the heap's
  * own invariants hold at all times, and its counts of blocks include what processors have free.
@@ -113,9 +113,9 @@ int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 #define NEW_PART      64                            /* and of no more than this part of what is free */
 
 /* Says the shape of each group of the slab that starts at this unit, and that the second is nobody's: it may be that of
- * a processor that is about to give up the span which was there. Nothing else is said of the slab. It may have had it
- * for long, and be looked at by whoever gives back one of its blocks: so a shape that is right is never anything else,
- * not for a moment. */
+ * a processor that is about to give up the span which was there. Nothing else is said of the slab. The shape may have
+ * been said before, and be read just now by whoever gives back one of the blocks: so if it is right it is never
+ * anything else, not for a moment. */
 static struct knoll_cpu_entry *know_slab(struct knoll_cpus *cpus, uint32_t number)
 {
     const struct knoll_region *region = region_of_number(&cpus->heap, number);
