@@ -61,7 +61,7 @@ static void collect(struct knoll_cpu *cpu, uint32_t most)
     while (most-- > 0 && knoll_cpu_queue_take(cpus, queue, &group)) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
         if (!entry_has_returned(entry) || entry_owner(entry) != cpu->number) {
-            knoll_cpu_queue_let_go(cpus, group); /* given back to the heap meanwhile */
+            knoll_cpu_queue_let_go(cpus, group); /* pushed late, or given back to the heap meanwhile */
         } else if (entry_shape(entry) == 0) {
             knoll_cpu_spans_accept(cpu, group);
         } else {

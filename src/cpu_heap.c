@@ -263,7 +263,7 @@ static uint32_t collect(struct knoll_cpus *cpus, uint32_t owner)
     for (; seen < KNOLL_CPU_BATCH && knoll_cpu_queue_take(cpus, queue, &group); seen++) {
         struct knoll_cpu_entry *entry = cpu_entry(cpus, group);
         if (!entry_has_returned(entry) || (entry_owner(entry) != NOBODY && entry_owner(entry) != owner)) {
-            knoll_cpu_queue_let_go(cpus, group); /* somebody took it over meanwhile */
+            knoll_cpu_queue_let_go(cpus, group); /* pushed late, or taken over meanwhile */
         } else if (entry_shape(entry) == 0) {    /* nobody's: who is off has no spans */
             free_runs(cpus, group);
         } else if (slab_says(entry_of(&cpus->heap, group_unit(group))) != entry_shape(entry)) {

@@ -333,6 +333,20 @@ static void a_slab_made_when_short_has_no_alignment(void **state)
     assert_int_equal(entry_alignment(find(next).entry), 64);
 }
 
+/* Nor is a new slab loose, for what a slab was before. */
+static void a_new_slab_is_not_loose(void **state)
+{
+    (void)state;
+    struct cpu_place place = a_slab_that_is_gone(64);
+    entry_set_owner(place.entry, NOBODY, true);
+    void *block;
+    do
+        block = knoll_cpu_malloc(&first, 64);
+    while (find(block).group != place.group);
+    assert_int_equal(entry_owner(place.entry), 1);
+    assert_false(entry_is_loose(place.entry));
+}
+
 /* And a run says whether it is one that a slab should have served. */
 static void a_run_that_serves_when_short_may_be_loose(void **state)
 {
@@ -346,6 +360,8 @@ static void a_run_that_serves_when_short_may_be_loose(void **state)
     knoll_cpu_free(&first, block);
     place = find(knoll_cpu_take_otherwise(&cpus, 1, KNOLL_SLAB_MAXIMUM)); /* in compact it is too short for a slab */
     assert_int_equal(place.shape == NULL && entry_has_loose_run(place.entry, place.index), !CLASSIC);
+    if (place.shape == NULL) /* and its cell does not, which is not the caller's */
+        assert_int_equal(*entry_of(&cpus.heap, group_unit(place.group) + place.index), cell_of(RUN_LARGE, 0));
     expect_sound();
 }
 
@@ -385,6 +401,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_late_return_to_a_span_is_no_run),
     cmocka_unit_test(a_late_return_to_no_slab),
     cmocka_unit_test(a_slab_made_when_short_has_no_alignment),
+    cmocka_unit_test(a_new_slab_is_not_loose),
     cmocka_unit_test(a_run_that_serves_when_short_may_be_loose),
     cmocka_unit_test(what_was_in_the_second_group_is_nowhere),
 };
