@@ -107,6 +107,31 @@ static void what_goes_straight_to_the_heap_is_not_there(void **state)
     }
 }
 
+/* Those that came from the heap at once, of which the program has had none, as well as those that it freed: so whoever
+ * frees one of them is found. */
+static void what_waits_in_a_cache_has_the_secret(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= BIN_LARGEST; size += 1 + size / 3) {
+        size_t bin = bin_for_size(size), waiting = 0;
+        void *blocks[100];
+        for (size_t i = 0; i < 100; i++) {
+            blocks[i] = malloc(size);
+            assert_true(((const uint64_t *)blocks[i])[1] != bins.secret);
+            const struct cache *cache = lock_thread.cache;
+            const uint64_t *other;
+            for (size_t place = cache->top[2 * bin]; (other = *cache_at(cache, place)) != NULL;
+                 place -= sizeof(void *)) {
+                assert_true(other[1] == bins.secret);
+                waiting++;
+            }
+        }
+        assert_true(waiting != 0 || bin >= BIN_RUNS); /* two of the longest are all that may wait */
+        for (size_t i = 0; i < 100; i++)
+            free(blocks[i]);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -115,6 +140,7 @@ int main(void)
         cmocka_unit_test(an_aligned_block_is_not_there_until_it_is_freed),
         cmocka_unit_test(it_follows_a_block_that_is_resized),
         cmocka_unit_test(what_goes_straight_to_the_heap_is_not_there),
+        cmocka_unit_test(what_waits_in_a_cache_has_the_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
