@@ -232,6 +232,22 @@ static void regions_of_any_size(void **state)
     }
 }
 
+/* The entries take the pages that they need, of a region's start, and no more. */
+static void entries_take_whole_pages(void **state)
+{
+    (void)state;
+    for (size_t size = KIB(64); size <= MIB(1); size += KIB(64)) {
+        make(KIB(64));
+        assert_int_equal(knoll_cpus_add_memory(&cpus, arena_at(MIB(1), 0) + MIB(1), size), KNOLL_OK);
+        const struct knoll_cpu_region *region = &cpus.region[cpus.region_count - 1];
+        size_t pages = 1;
+        while (pages * KNOLL_PAGE < (size >> GROUP_BYTES_SHIFT) * sizeof(struct knoll_cpu_entry))
+            pages++;
+        assert_int_equal(region->start - (uintptr_t)region->entries, pages * KNOLL_PAGE);
+        assert_int_equal(region->size, size - pages * KNOLL_PAGE);
+    }
+}
+
 /* Memory that the heap has, or its tables, is refused before anything is written. */
 static void memory_that_is_had_already_is_refused(void **state)
 {
@@ -271,6 +287,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_that_waits_is_free),
     cmocka_unit_test(a_block_that_could_not_move_has_its_new_size),
     cmocka_unit_test(regions_of_any_size),
+    cmocka_unit_test(entries_take_whole_pages),
     cmocka_unit_test(memory_that_is_had_already_is_refused),
 };
 

@@ -365,6 +365,17 @@ static void a_run_that_serves_when_short_may_be_loose(void **state)
     expect_sound();
 }
 
+/* One that was asked for as a run never is. */
+static void a_run_of_the_heap_is_not_loose(void **state)
+{
+    (void)state;
+    make(MIB(1));
+    struct cpu_place place = find(knoll_cpu_take_run(&cpus, 1, KNOLL_SLAB_MAXIMUM + 1));
+    assert_false(entry_has_loose_run(place.entry, place.index));
+    assert_int_equal(*entry_of(&cpus.heap, group_unit(place.group) + place.index), cell_of(RUN_LARGE, 0));
+    expect_sound();
+}
+
 /* What was in the second group of a slab is in no slab when there is one of a single group in the first. */
 static void what_was_in_the_second_group_is_nowhere(void **state)
 {
@@ -403,6 +414,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_slab_made_when_short_has_no_alignment),
     cmocka_unit_test(a_new_slab_is_not_loose),
     cmocka_unit_test(a_run_that_serves_when_short_may_be_loose),
+    cmocka_unit_test(a_run_of_the_heap_is_not_loose),
     cmocka_unit_test(what_was_in_the_second_group_is_nowhere),
 };
 
