@@ -185,6 +185,15 @@ static bool supply(struct knoll_heap *heap, struct knoll_class_state *state, siz
     return reuse(heap, state) || grow(heap, state, size_class);
 }
 
+/* Makes this run a slab of which all blocks are held; it is still to be counted. */
+static inline void make_held(struct knoll_region *region, uint32_t index, size_t size_class)
+{
+    uint32_t *slab = region_entry(region, index);
+    set_shape(region, index, shape_length(&knoll_shapes[size_class]), SHAPE_SLAB + size_class);
+    slab[CELL_NOTES] = 0;
+    slab_set_held(slab, knoll_shapes[size_class].blocks);
+}
+
 uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32_t wanted, uint32_t *number)
 {
     const struct knoll_shape *shape = &knoll_shapes[size_class];
@@ -196,12 +205,8 @@ uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32
     while (slabs > 1 && !knoll_pages_resize(heap, *number, length, slabs * length))
         slabs /= 2; /* at most 31 rounds */
     struct knoll_region *region = region_of_number(heap, *number);
-    for (uint32_t i = 0; i < slabs; i++) { /* `slabs` rounds */
-        uint32_t index = (*number & INDEX_MASK) + i * length;
-        set_shape(region, index, length, SHAPE_SLAB + size_class);
-        region_entry(region, index)[CELL_NOTES] = 0;
-        slab_set_held(region_entry(region, index), shape->blocks);
-    }
+    for (uint32_t i = 0; i < slabs; i++) /* `slabs` rounds */
+        make_held(region, (*number & INDEX_MASK) + i * length, size_class);
     heap->size_class[size_class].slabs += slabs;
     return slabs;
 }
@@ -212,6 +217,24 @@ uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32
  * likewise, where they lie side by side: as they mostly do, because they were made so. What is served is what single
  * calls would serve: a run is chosen for one slab, and those after it follow in it as long as it lasts. */
 
+/* Makes slabs side by side and takes all of their blocks: none of them is ever the current one. Returns where the next
+ * block is to be written. */
+static inline void **take_whole(struct knoll_heap *heap, uint32_t number, size_t size_class, uint32_t slabs,
+                                void **blocks)
+{
+    const struct knoll_shape *shape = &knoll_shapes[size_class];
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    for (; slabs != 0; slabs--) { /* at most SLABS_AT_ONCE rounds */
+        unsigned char *block = region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
+        make_held(region, index, size_class);
+        for (uint32_t i = 0; i < shape->capacity; i++, block += shape->size) /* at most 64 rounds */
+            *blocks++ = block;
+        index += shape_length(shape);
+    }
+    return blocks;
+}
+
 size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
 {
     struct knoll_class_state *state = class_state(heap, size_class);
@@ -220,18 +243,20 @@ size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t co
     uint32_t number = take_units(heap, shape);
     if (number == NOWHERE)
         return 0;
-    size_t slabs = (count - 1) / shape->capacity + 1;
+    size_t whole = count / shape->capacity;
+    size_t slabs = whole + (count % shape->capacity != 0);
     size_t room = 1 + knoll_pages_free_behind(heap, number, length) / length;
     slabs = slabs < room ? slabs : room;
     slabs = slabs < SLABS_AT_ONCE ? slabs : SLABS_AT_ONCE;
     if (!knoll_pages_resize(heap, number, length, (uint32_t)slabs * length)) /* not covered: tests/failing.c refuses */
         slabs = 1;                                                           /* not covered: the same */
-    size_t taken = 0;
-    for (uint32_t i = 0; i < slabs; i++) { /* at most SLABS_AT_ONCE rounds */
-        make(heap, state, number + i * length, size_class);
-        taken += slab_take_some(state, count - taken, blocks + taken);
-    }
-    return taken;
+    whole = whole < slabs ? whole : slabs;
+    blocks = take_whole(heap, number, size_class, (uint32_t)whole, blocks);
+    state->slabs += (uint32_t)whole;
+    if (whole == slabs)
+        return whole * shape->capacity;
+    make(heap, state, number + (uint32_t)whole * length, size_class);
+    return whole * shape->capacity + slab_take_some(state, count - whole * shape->capacity, blocks);
 }
 
 /* Gives the run that slabs were to the page layer. */
