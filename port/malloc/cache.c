@@ -2,10 +2,14 @@
  *
  * A bin has room for BIN_LEAST blocks at first. Each time it is found empty, or full, its room is doubled, until that
  * is about BIN_BYTES: so a thread that allocates little keeps little, and at most what docs/malloc.md says. An empty
- * bin takes half of its room from the heap at once, but no more than REFILL_MOST blocks, which are touched; a full one
- * that has all the room it may have gives half back: those that have been there longest. A thread that ends leaves its
- * cache, with what is in it, to the next thread that begins; so there are never more caches than there were threads at
- * once.
+ * bin takes half of its room from the heap at once, but no more than BATCH_MOST blocks, which are touched; a full one
+ * that has all the room it may have gives half back: those that have been there longest. Runs are so much longer, and
+ * of so many lengths, that those of lengths which are not asked for any more would be most of what is in a cache: so
+ * whenever a bin is filled or emptied one bin of runs is looked at, all of them in turn, and half of what is in one
+ * goes back if nothing has changed there since.
+ *
+ * A thread that ends leaves its cache, with what is in it, to the next thread that begins; so there are never more
+ * caches than there were threads at once.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -16,9 +20,10 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
-#define BIN_BYTES   ((size_t)32 << 10)
-#define BIN_LEAST   2u
-#define REFILL_MOST 64u
+#define BIN_BYTES  ((size_t)32 << 10)
+#define BIN_LEAST  2u
+#define BATCH_MOST 64u
+#define RUNS_BYTES 4096u
 
 struct cache cache_none;
 
@@ -151,11 +156,40 @@ void cache_make(void)
     lock_thread.is_over = false;
 }
 
+static void give_first(struct cache *cache, size_t bin, uint32_t count)
+{
+    if (count == 0)
+        return;
+    void **blocks = bin_blocks(cache, bin);
+    uint32_t left = bin_count(cache, bin) - count;
+    heaps_free_batch(blocks, count);
+    cache->top[2 * bin] = bin_place(bin, left);
+    memmove(blocks, blocks + count, left * sizeof blocks[0]);
+}
+
+/* Looks at the next bin of runs: if nothing has changed in it since it was looked at last, half of it goes back. */
+static void look_at_runs(struct cache *cache)
+{
+    size_t bin = BIN_RUNS + 1 + cache->looks++ % BIN_UNITS;
+    size_t *seen = &cache->seen[bin - BIN_RUNS];
+    if (cache->top[2 * bin] == *seen)
+        give_first(cache, bin, (bin_count(cache, bin) + 1) / 2);
+    *seen = cache->top[2 * bin];
+}
+
+/* How many blocks an empty bin takes: half of its room, but of runs no more than RUNS_BYTES, or one. */
+static uint32_t refill(const struct cache *cache, size_t bin)
+{
+    uint32_t half = (bin_room(cache, bin) + 1) / 2;
+    size_t most = bin < BIN_RUNS ? BATCH_MOST : RUNS_BYTES / bin_bytes(bin);
+    return half < most ? half : most != 0 ? (uint32_t)most : 1;
+}
+
 void *cache_refill(struct cache *cache, size_t bin)
 {
+    look_at_runs(cache);
     void **blocks = bin_blocks(cache, bin);
-    uint32_t wanted = (bin_room(cache, bin) + 1) / 2;
-    size_t taken = heaps_allocate_batch(bin_bytes(bin), wanted < REFILL_MOST ? wanted : REFILL_MOST, blocks);
+    size_t taken = heaps_allocate_batch(bin_bytes(bin), refill(cache, bin), blocks);
     if (taken == 0)
         return NULL;
     ((uint64_t *)blocks[taken - 1])[1] = 0; /* it does not stay in the cache */
@@ -164,17 +198,9 @@ void *cache_refill(struct cache *cache, size_t bin)
     return blocks[taken - 1];
 }
 
-static void give_first(struct cache *cache, size_t bin, uint32_t count)
-{
-    void **blocks = bin_blocks(cache, bin);
-    uint32_t left = bin_count(cache, bin) - count;
-    heaps_free_batch(blocks, count);
-    cache->top[2 * bin] = bin_place(bin, left);
-    memmove(blocks, blocks + count, left * sizeof blocks[0]);
-}
-
 void cache_make_room(struct cache *cache, size_t bin)
 {
+    look_at_runs(cache);
     if (!bin_grow(cache, bin))
         give_first(cache, bin, (bin_count(cache, bin) + 1) / 2);
 }
@@ -192,8 +218,7 @@ bool cache_has(const void *block)
 static void drain(struct cache *cache)
 {
     for (size_t bin = 1; bin < BINS; bin++)
-        if (bin_count(cache, bin) != 0)
-            give_first(cache, bin, bin_count(cache, bin));
+        give_first(cache, bin, bin_count(cache, bin));
 }
 
 void cache_drain(void)

@@ -26,7 +26,9 @@ struct cache {
         void *nothing;        /* NULL: where the tops of bins are that cache nothing */
     };
     size_t most[2 * BINS];
-    struct cache *next; /* all caches */
+    size_t seen[BIN_UNITS + 1]; /* what `top` said of the bin of runs of each length, when it was looked at last; */
+    size_t looks;               /* and how often one was */
+    struct cache *next;         /* all caches */
     struct cache *next_idle;
     void *slot[]; /* of each bin NULL, then blocks: the last one in is the first out */
 };

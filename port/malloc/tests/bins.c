@@ -132,6 +132,41 @@ static void what_waits_in_a_cache_has_the_secret(void **state)
     }
 }
 
+/* The bytes of runs in this thread's cache. */
+static size_t runs_cached(void)
+{
+    const struct cache *cache = lock_thread.cache;
+    size_t bytes = 0;
+    for (size_t bin = BIN_RUNS + 1; bin < BINS; bin++)
+        for (size_t place = cache->top[2 * bin]; *cache_at(cache, place) != NULL; place -= sizeof(void *))
+            bytes += bin_bytes(bin);
+    return bytes;
+}
+
+/* Runs of lengths that are not asked for any more leave the cache, while small blocks come and go. */
+static void runs_that_nobody_wants_go_back(void **state)
+{
+    (void)state;
+    static void *blocks[3000];
+    malloc_trim(0);
+    size_t wanted = 0;
+    for (size_t size = KNOLL_SLAB_MAXIMUM + 1; size <= BIN_LARGEST; size += UNIT) {
+        blocks[0] = malloc(size);
+        blocks[1] = malloc(size);
+        free(blocks[0]);
+        free(blocks[1]);
+        wanted += 2 * size;
+    }
+    assert_true(runs_cached() >= wanted / 2); /* some go back already, while others are taken */
+    for (unsigned round = 0; round < 10; round++) {
+        for (size_t i = 0; i < 3000; i++)
+            blocks[i] = malloc(64);
+        for (size_t i = 0; i < 3000; i++)
+            free(blocks[i]);
+    }
+    assert_int_equal(runs_cached(), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -141,6 +176,7 @@ int main(void)
         cmocka_unit_test(it_follows_a_block_that_is_resized),
         cmocka_unit_test(what_goes_straight_to_the_heap_is_not_there),
         cmocka_unit_test(what_waits_in_a_cache_has_the_secret),
+        cmocka_unit_test(runs_that_nobody_wants_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
