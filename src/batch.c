@@ -83,7 +83,7 @@ void PLAIN(free_batch)(struct knoll_heap *heap, void *const *blocks, size_t coun
         heap->headroom += same * place.shape->size;
         for (size_t j = i; j < i + same; j++)
             annotate_given(blocks[j], place.shape->size);
-        knoll_slab_give_many(heap, &giving, &place, word, (uint32_t)same);
+        slab_give_many(heap, &giving, &place, word, (uint32_t)same);
     }
     knoll_slab_give_end(heap, &giving);
 }

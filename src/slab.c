@@ -286,15 +286,8 @@ static void give_emptied(struct knoll_heap *heap, struct slab_giving *giving)
     giving->length += length;
 }
 
-void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
-                          uint64_t word, uint32_t count)
+void knoll_slab_emptied(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place)
 {
-    slab_give_bits(heap, place, word, count);
-    if (word != 0) {
-        if (!slab_is_known(place->slab))
-            knoll_slab_list(heap, place->slab, place->number);
-        return;
-    }
     if (giving->emptied.slab != NULL)
         give_emptied(heap, giving);
     giving->emptied = *place;

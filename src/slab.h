@@ -223,9 +223,18 @@ struct slab_giving {
     uint32_t length;           /* and its length */
 };
 
-void knoll_slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
-                          uint64_t word, uint32_t count);
+void knoll_slab_emptied(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place);
 void knoll_slab_give_end(struct knoll_heap *heap, struct slab_giving *giving);
+
+static inline void slab_give_many(struct knoll_heap *heap, struct slab_giving *giving, const struct slab_place *place,
+                                  uint64_t word, uint32_t count)
+{
+    slab_give_bits(heap, place, word, count);
+    if (word == 0)
+        knoll_slab_emptied(heap, giving, place);
+    else if (!slab_is_known(place->slab))
+        knoll_slab_list(heap, place->slab, place->number);
+}
 
 /* Before a request for a run is refused: gives back the slab kept in hand, and takes the run from what has become free
  * by that. NOWHERE if there is no such slab, or it does not make room enough. */

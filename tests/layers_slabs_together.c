@@ -71,7 +71,7 @@ static void give_slabs(unsigned i, const uint8_t *order, size_t count)
     struct slab_giving giving = {{NULL, NULL, 0, 0}, 0, 0};
     for (size_t n = 0; n < count; n++) {
         struct slab_place place = find(many[order[n] * (size_t)usual(i)->capacity]);
-        knoll_slab_give_many(&heap, &giving, &place, 0, usual(i)->capacity);
+        slab_give_many(&heap, &giving, &place, 0, usual(i)->capacity);
     }
     heap.peak -= count * usual(i)->capacity * class_size(i);
     knoll_slab_give_end(&heap, &giving);

@@ -75,11 +75,19 @@ static void mark_cached(void *const *blocks, size_t count, size_t bin)
     }
 }
 
+/* Whether this block, which was just taken, is of the region, and of the class that has this bin. */
+static bool is_of_bin(const void *block, size_t bin)
+{
+    size_t place = bins_place(block);
+    return place < bins.places &&
+           region_shape(bins.region, (uint32_t)(place >> (KNOLL_UNIT_SHIFT - 4))) == SHAPE_SLAB + bin - 1;
+}
+
 /* Where a class has no more blocks others serve, and do to the end: if the last block is of the class, all are. */
 void bins_mark_batch(void *const *blocks, size_t count, size_t size)
 {
     size_t bin = bin_for_size(size);
-    if (bin < BIN_RUNS && bins_by_tables(blocks[count - 1]) == bin) {
+    if (bin < BIN_RUNS && is_of_bin(blocks[count - 1], bin)) {
         mark_cached(blocks, count, bin);
         return;
     }

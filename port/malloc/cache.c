@@ -34,28 +34,30 @@ static bool has_key;
 /* Where in a cache a bin's slots begin, in bytes; and where those of the last one end. */
 static uint32_t first_place[BINS + 1];
 
-/* How many blocks a bin may come to hold, which has a size. */
-static uint32_t bin_limit(size_t bin)
-{
-    size_t limit = BIN_BYTES / bin_bytes(bin);
-    return limit < BIN_LEAST ? BIN_LEAST : (uint32_t)limit;
-}
-
 /* Where in a cache a bin's block of this number stands; 0 is before its first one. */
 static uint32_t bin_place(size_t bin, size_t number)
 {
     return first_place[bin] + (uint32_t)(number * sizeof(void *));
 }
 
+/* Gives each bin its place, with room for as many blocks as it may come to hold. */
 static void place_bins(void)
 {
     uint32_t place = offsetof(struct cache, slot);
     for (size_t bin = 1; bin < BINS; bin++) {
         first_place[bin] = place;
-        if (bin != BIN_RUNS) /* no run has no units */
-            place += (uint32_t)((1 + bin_limit(bin)) * sizeof(void *));
+        if (bin == BIN_RUNS) /* no run has no units */
+            continue;
+        size_t limit = BIN_BYTES / bin_bytes(bin);
+        place += (uint32_t)((1 + (limit < BIN_LEAST ? BIN_LEAST : limit)) * sizeof(void *));
     }
     first_place[BINS] = place;
+}
+
+/* How many blocks a bin may come to hold. */
+static uint32_t bin_limit(size_t bin)
+{
+    return (uint32_t)((first_place[bin + 1] - first_place[bin]) / sizeof(void *) - 1);
 }
 
 static void **bin_blocks(const struct cache *cache, size_t bin)
