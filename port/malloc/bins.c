@@ -17,6 +17,8 @@ void bins_begin(const struct knoll_region *region)
                     : MAP_FAILED;
     if (map == MAP_FAILED)
         return;
+    if (!options.huge_pages)
+        madvise(map, places / 2, MADV_NOHUGEPAGE);
     bins.region = region;
     bins.map = map;
     bins.places = places;

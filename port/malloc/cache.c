@@ -17,8 +17,10 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define BIN_BYTES  ((size_t)32 << 10)
 #define BIN_LEAST  2u
@@ -93,9 +95,10 @@ static void end(void *own)
 
 static void begin_all(void)
 {
-    const void *random = (const void *)getauxval(AT_RANDOM); /* NOLINT(performance-no-int-to-ptr) */
-    if (random != NULL)
-        memcpy(&bins.secret, random, sizeof bins.secret);
+    /* The program's own random bytes would do, but who reads memory that has been freed would know the stack's canary.
+     */
+    if (syscall(SYS_getrandom, &bins.secret, sizeof bins.secret, GRND_NONBLOCK) != sizeof bins.secret)
+        bins.secret = (uintptr_t)&bins * UINT64_C(0x9E3779B97F4A7C15);
     place_bins();
     for (size_t size = 0; size < sizeof bins.twice; size++)
         bins.twice[size] = (uint8_t)(2 * bin_for_size(size));
@@ -124,6 +127,8 @@ static struct cache *fresh_cache(void)
     struct cache *cache = mmap(NULL, first_place[BINS], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return NULL;
+    if (!options.huge_pages)
+        madvise(cache, first_place[BINS], MADV_NOHUGEPAGE);
     for (size_t bin = 1; bin < BINS; bin++)
         if (bin != BIN_RUNS) { /* no run has no units */
             cache->top[2 * bin] = bin_place(bin, 0);
@@ -207,7 +212,8 @@ void cache_make_room(struct cache *cache, size_t bin)
         give_first(cache, bin, (bin_count(cache, bin) + 1) / 2);
 }
 
-bool cache_has(const void *block)
+/* Whether the block is in a bin of any thread. */
+static bool has(const void *block)
 {
     for (const struct cache *cache = caches; cache != NULL; cache = cache->next)
         for (size_t bin = 1; bin < BINS; bin++)
@@ -215,6 +221,27 @@ bool cache_has(const void *block)
                 if (bin_block(cache, bin, i) == block)
                     return true;
     return false;
+}
+
+/* What is not in the first region no bin has, by the tables; but it may wait in one. */
+size_t cache_bin_of_held(const void *block)
+{
+    size_t bin = bins_by_tables(block);
+    bool may_wait = HAS_CACHES && (bin != 0 || ((uintptr_t)block % ALIGNMENT == 0 && heaps_own(block)));
+    if (may_wait && ((const uint64_t *)block)[1] == bins.secret && has(block))
+        heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
+    return bin;
+}
+
+/* Whatever a thread was doing to its cache in the parent is done, or not begun, once `top` says so. */
+void cache_leave_behind(void)
+{
+    idle = NULL;
+    for (struct cache *cache = caches; cache != NULL; cache = cache->next)
+        if (cache != lock_thread.own) {
+            cache->next_idle = idle;
+            idle = cache;
+        }
 }
 
 static void drain(struct cache *cache)
@@ -242,9 +269,12 @@ void cache_heaps_totals(struct heaps_totals *totals)
             size_t count = bin_count(cache, bin);
             if (count > *used) /* a block that went from bin to bin meanwhile may be counted twice */
                 count = *used;
+            size_t bytes = count * bin_bytes(bin);
             *used -= count;
             totals->cached_blocks += count;
-            totals->cached_bytes += count * bin_bytes(bin);
+            totals->cached_bytes += bytes;
+            if (bin >= BIN_RUNS)
+                totals->stats.large_bytes -= bytes < totals->stats.large_bytes ? bytes : totals->stats.large_bytes;
         }
     }
     totals->stats.used_bytes -= totals->cached_bytes;

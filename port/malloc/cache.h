@@ -94,8 +94,12 @@ void *cache_refill(struct cache *cache, size_t bin);
 /* Makes room in a full bin. */
 void cache_make_room(struct cache *cache, size_t bin);
 
-/* Whether the block is in a bin of any thread. */
-bool cache_has(const void *block);
+/* The bin of a block that the program holds, by the heap's tables; 0 if it has none. Ends the program if the block
+ * waits in a cache of any thread: then it has been freed. */
+size_t cache_bin_of_held(const void *block);
+
+/* After a fork, in the child: the caches of all threads but this one are those of threads that have ended. */
+void cache_leave_behind(void);
 
 /* Gives all blocks of this thread's cache, and of those that no thread has, back to the heap. */
 void cache_drain(void);

@@ -20,7 +20,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define NEIGHBOURHOOD    ((uint64_t)64 << 30)
 #define LOWEST           ((uint64_t)1 << 40) /* programs, their libraries and stacks lie above or below */
@@ -43,7 +44,7 @@ uint32_t guarded_random(void)
     static uint32_t numbers[64]; /* as many as the kernel gives without being interrupted */
     static size_t left;
     if (left == 0) {
-        if (getrandom(numbers, sizeof numbers, 0) != sizeof numbers)
+        if (syscall(SYS_getrandom, numbers, sizeof numbers, 0) != sizeof numbers)
             abort();
         left = sizeof numbers / sizeof numbers[0];
     }

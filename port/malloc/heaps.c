@@ -14,7 +14,8 @@
 #include "report.h"
 
 #include <sys/mman.h>
-#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define SPAN_MOST  ((size_t)8 << 30) /* less a page: as long as a region can be */
 #define SPAN_FIRST ((size_t)(KNOLL_HARDEN < 2 ? 4096 : 4) << 20)
@@ -38,6 +39,14 @@ static struct knoll_heap *heap_of(const void *block)
         if (knoll_owns(&heap[i], block))
             return &heap[i];
     return &heap[0];
+}
+
+bool heaps_own(const void *address)
+{
+    for (size_t i = 0; i < heaps; i++)
+        if (knoll_owns(&heap[i], address))
+            return true;
+    return false;
 }
 
 /* The report names the block that is mapped round this address, if there is one. */
@@ -74,11 +83,11 @@ void heaps_fault(enum knoll_fault kind, const void *block)
 
 /* ---- Spans ---- */
 
-/* Reserves a span of so many bytes, or of half as many, as often as need be: a limit may be set on the address space.
- */
-static void *reserve(size_t *size)
+/* Reserves a span of so many bytes, or of half as many, as often as need be, but of `least` bytes: a limit may be set
+ * on the address space. */
+static void *reserve(size_t *size, size_t least)
 {
-    for (; *size >= SPAN_LEAST; *size = *size / 2 / PAGE * PAGE) {
+    for (; *size >= least; *size = *size / 2 / PAGE * PAGE) {
         void *span = pages_map(*size);
         if (span != NULL)
             return span;
@@ -98,7 +107,7 @@ static void guard_tables(unsigned char *span)
 static void set_secret(struct knoll_heap *of)
 {
     uintptr_t secret;
-    if (KNOLL_HARDEN >= 2 && getrandom(&secret, sizeof secret, 0) == sizeof secret)
+    if (KNOLL_HARDEN >= 2 && syscall(SYS_getrandom, &secret, sizeof secret, 0) == sizeof secret)
         knoll_set_secret(of, secret);
 }
 
@@ -125,15 +134,26 @@ static size_t next_span(void)
     return KNOLL_HARDEN < 2 || reserved > SPAN_MOST - PAGE ? SPAN_MOST - PAGE : reserved;
 }
 
-static bool grow(void)
+/* How long a span must be that has room for this request, and for its tables; more than any may be if none has. */
+static size_t span_for(size_t alignment, size_t size)
 {
-    size_t size = next_span();
+    if (size > SPAN_MOST || alignment > SPAN_MOST)
+        return SPAN_MOST;
+    size_t bytes = size + alignment + (size + alignment) / 64 + SPAN_LEAST;
+    return bytes < SPAN_MOST ? (bytes + PAGE - 1) / PAGE * PAGE : SPAN_MOST;
+}
+
+/* Adds a span for a request, and none that has no room for it: that would take address space from the program, and
+ * serve nobody. */
+static bool grow(size_t alignment, size_t size_wanted)
+{
+    size_t least = span_for(alignment, size_wanted);
+    size_t size = next_span() > least ? next_span() : least;
     if (heaps == 0) {
-        options_read();
         pages_forbid(shielded.before, shielded.heap);
         pages_forbid(shielded.heap + HEAPS_MOST, &shielded + 1);
     }
-    void *span = reserve(&size);
+    void *span = least < SPAN_MOST ? reserve(&size, least) : NULL;
     if (span == NULL)
         return false;
     if (!options.huge_pages)
@@ -148,17 +168,21 @@ static bool grow(void)
 
 /* ---- Blocks ---- */
 
+/* From the spans that there are. */
+static void *from_spans(size_t alignment, size_t size)
+{
+    void *block = NULL;
+    for (size_t i = heaps; i-- > 0 && block == NULL;)
+        block = knoll_aligned_alloc(&heap[i], alignment, size);
+    return block;
+}
+
 static void *from_heaps(size_t alignment, size_t size)
 {
-    for (;;) {
-        for (size_t i = heaps; i-- > 0;) {
-            void *block = knoll_aligned_alloc(&heap[i], alignment, size);
-            if (LIKELY(block != NULL))
-                return block;
-        }
-        if (!grow())
-            return NULL;
-    }
+    void *block = from_spans(alignment, size);
+    while (UNLIKELY(block == NULL) && grow(alignment, size))
+        block = from_spans(alignment, size);
+    return block;
 }
 
 /* The program gets a block that may have been in a cache. */
@@ -172,14 +196,18 @@ static void hand_out(void *block, size_t alignment)
 
 void *heaps_allocate(size_t alignment, size_t size)
 {
-    if (UNLIKELY(heaps == 0) && !grow())
+    if (UNLIKELY(heaps == 0) && !grow(0, 0))
         return NULL;
-    if (UNLIKELY(size >= options.map_least || alignment >= options.map_least)) {
-        void *block = mapping_make(alignment, size);
-        if (block != NULL || KNOLL_MALLOC_RUNG < 3 || (size | alignment) >= REPLACED_MOST)
+    void *block;
+    if (LIKELY(size < options.map_least && alignment < options.map_least)) {
+        block = from_heaps(alignment, size);
+    } else {
+        block = mapping_make(alignment, size);
+        if (block != NULL)
             return block;
+        bool may_grow = KNOLL_MALLOC_RUNG == 3 && (size | alignment) < REPLACED_MOST;
+        block = may_grow ? from_heaps(alignment, size) : from_spans(alignment, size);
     }
-    void *block = from_heaps(alignment, size);
     if (LIKELY(block != NULL) && size <= BIN_LARGEST)
         hand_out(block, alignment);
     return block;
@@ -187,7 +215,7 @@ void *heaps_allocate(size_t alignment, size_t size)
 
 size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
 {
-    if (UNLIKELY(heaps == 0) && !grow())
+    if (UNLIKELY(heaps == 0) && !grow(0, 0))
         return 0;
     for (;;) {
         for (size_t i = heaps; i-- > 0;) {
@@ -197,7 +225,7 @@ size_t heaps_allocate_batch(size_t size, size_t count, void **blocks)
                 return taken;
             }
         }
-        if (!grow())
+        if (!grow(0, size))
             return 0;
     }
 }
@@ -217,15 +245,15 @@ void heaps_free_batch(void *const *blocks, size_t count)
 
 void *heaps_allocate_zeroed(size_t size)
 {
-    if (UNLIKELY(heaps == 0) && !grow())
+    if (UNLIKELY(heaps == 0) && !grow(0, 0))
         return NULL;
-    if (UNLIKELY(size >= options.map_least))
-        return heaps_allocate(1, size); /* which is: what is mapped, and at rung 3 what replaces that */
-    void *block = from_heaps(1, size);
-    if (block != NULL) {
-        __builtin_memset(block, 0, size);
+    bool may_be_mapped = size >= options.map_least;
+    void *block = may_be_mapped ? heaps_allocate(1, size) : from_heaps(1, size);
+    if (block == NULL || (may_be_mapped && mapping_find(block) != NULL))
+        return block; /* what is mapped is zero */
+    __builtin_memset(block, 0, size);
+    if (!may_be_mapped)
         bins_mark(block);
-    }
     return block;
 }
 
@@ -300,6 +328,8 @@ void *heaps_resize(void *block, size_t size)
     if (resized == NULL)
         return move(block, knoll_usable_size(in, block), size);
     bins_unmark(&block, 1);
+    if (HAS_CACHES && resized != block && size <= sizeof(uint64_t))
+        ((uint64_t *)resized)[1] = 0; /* which was not copied, and may be the caches' secret still */
     if (is_plain)
         bins_mark(resized);
     return resized;

@@ -8,6 +8,7 @@
  *     mapping_table.c     where mapped blocks are
  *     lock.c              one lock over all, fork, and what a signal handler may do meanwhile
  *     options.c           the environment
+ *     late.c              the C++ library, where it is loaded late
  *     report.c            what is printed, without allocating
  *
  * Each calls only those below it, but for lock.c, which has heaps.c take back what handlers have freed.
@@ -63,7 +64,11 @@ struct options {
 
 HIDDEN extern struct options options;
 
-void options_read(void);
+void options_read(char *const *environment);
+
+/* The value of a variable of these, and a line that says that it is not used. */
+const char *options_value(char *const *environment, const char *name);
+void options_complain(const char *name, const char *value, const char *what);
 
 /* ---- report.c: lines to the standard error, built in a buffer on the stack ---- */
 
@@ -150,6 +155,9 @@ size_t heaps_usable_size(const void *block);
 /* From rung 2 on: verifies what lies round all blocks, and reports what is broken. */
 void heaps_verify(void);
 
+/* Whether the address is in a span of any heap. */
+bool heaps_own(const void *address);
+
 /* A misuse of this block that no heap found by itself: it is reported, and the program ends. */
 _Noreturn void heaps_fault(enum knoll_fault kind, const void *block);
 
@@ -165,6 +173,10 @@ struct heaps_totals {
 };
 
 void heaps_totals(struct heaps_totals *totals);
+
+/* ---- late.c: what the C++ library has by this name, or NULL. Not in the archive ---- */
+
+__attribute__((weak)) void *late_find(const char *name);
 
 /* ---- decay.c: between lock_enter and lock_leave too ---- */
 

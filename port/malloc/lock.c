@@ -7,11 +7,12 @@
  * follows it is verified: so there are places for blocks, and one that finds them all taken is lost.
  *
  * Around fork the lock is held, so that the child finds the heaps whole; what else happens around it on the same thread
- * may use them.
+ * may use them. A handler may fork while its thread is in a heap, with the lock: then it has it already, and both
+ * processes go on there.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "cache.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -72,6 +73,7 @@ static void free_list(void *block)
 {
     while (block != NULL) {
         void *next = *(void **)block;
+        (void)cache_bin_of_held(block);
         heaps_free(block);
         block = next;
     }
@@ -136,22 +138,46 @@ void lock_defer_free(void *block)
     while (!atomic_compare_exchange_weak(&lock_deferred, &next, block));
 }
 
+/* While the lock and what says who has it change, a handler may not come between: so it is inside. Whether it was. */
+static bool change_begins(void)
+{
+    bool was_inside = lock_thread.inside;
+    lock_thread.inside = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    return was_inside;
+}
+
+static void change_ends(bool was_inside)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_thread.inside = was_inside;
+}
+
 static void before_fork(void)
 {
-    take_lock();
+    bool was_inside = change_begins();
+    if (!lock_thread.has_lock)
+        take_lock();
     lock_thread.forks = true;
+    change_ends(was_inside);
 }
 
 static void after_fork_in_parent(void)
 {
+    bool was_inside = change_begins();
     lock_thread.forks = false;
-    give_lock();
+    if (!lock_thread.has_lock)
+        give_lock();
+    change_ends(was_inside);
 }
 
 static void after_fork_in_child(void)
 {
+    bool was_inside = change_begins();
     lock_thread.forks = false;
-    atomic_store(&lock, 0); /* its waiters are in the parent */
+    atomic_store(&lock, lock_thread.has_lock ? 1 : 0); /* its waiters are in the parent */
+    cache_leave_behind();
+    change_ends(was_inside);
 }
 
 void lock_watch_forks(void)

@@ -34,15 +34,20 @@ static void on_signal(int number)
     print_stats(2);
 }
 
-static void __attribute__((constructor)) start(void)
+/* Before the constructors of all other libraries (-z initfirst), for what they register to be done before a fork must
+ * be done before this library takes the lock: it may wait for threads that allocate. The C library does not know its
+ * environment yet. */
+static void __attribute__((constructor)) start(int count, char **arguments, char **environment)
 {
-    free(malloc(1)); /* reads the options */
+    (void)count, (void)arguments;
+    static const char variable[] = "KNOLL_STATS_SIGNAL";
+    options_read(environment);
+    free(malloc(1)); /* a first heap and cache */
     lock_watch_forks();
-    if (options.stats_signal != 0) {
-        struct sigaction action = {.sa_flags = SA_RESTART};
-        action.sa_handler = on_signal;
-        sigaction(options.stats_signal, &action, NULL);
-    }
+    struct sigaction action = {.sa_flags = SA_RESTART};
+    action.sa_handler = on_signal;
+    if (options.stats_signal != 0 && sigaction(options.stats_signal, &action, NULL) != 0)
+        options_complain(variable, options_value(environment, variable), "no signal that a program can catch");
 }
 
 static void __attribute__((destructor)) stop(void)
@@ -133,22 +138,12 @@ EXPORT void *calloc(size_t count, size_t size)
     return or_no_memory(block);
 }
 
-/* The bin of a block that the program holds, by the heap's tables; ends the program if it waits in a cache: then it has
- * been freed. With the lock. */
-static size_t bin_of_held(const void *block)
-{
-    size_t bin = bins_by_tables(block);
-    if (bin != 0 && ((const uint64_t *)block)[1] == bins.secret && cache_has(block))
-        heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
-    return bin;
-}
-
 /* Where the heap may be able to change the block's size in place. */
 static void *realloc_in_heap(void *block, size_t size)
 {
     if (size > PTRDIFF_MAX || !lock_enter())
         return or_no_memory(NULL);
-    (void)bin_of_held(block);
+    (void)cache_bin_of_held(block);
     void *resized = heaps_resize(block, size);
     lock_leave();
     return or_no_memory(resized);
@@ -171,7 +166,7 @@ EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
         return block;
     void *moved = malloc(size);
     if (moved == NULL)
-        return size <= bin_bytes(bin) ? block : NULL;
+        return realloc_in_heap(block, size); /* which can always make it smaller, and notes that it did */
     memcpy(moved, block, size < bin_bytes(bin) ? size : bin_bytes(bin));
     free(block);
     return moved;
@@ -247,13 +242,15 @@ static __attribute__((noinline)) void free_slowly(void *block)
 {
     if (block == NULL)
         return;
+    int error = errno;
     want_cache();
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
+        errno = error;
         return;
     }
     struct cache *cache = cache_borrow();
-    size_t bin = bin_of_held(block);
+    size_t bin = cache_bin_of_held(block);
     if (bin != 0 && cache->most[2 * bin] != 0) {
         if (bin_is_full(cache, bin))
             cache_make_room(cache, bin);
@@ -265,6 +262,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
     }
     cache_return(cache);
     lock_leave();
+    errno = error;
 }
 
 EXPORT void free(void *block)
@@ -277,13 +275,15 @@ EXPORT void free(void *block)
 /* Frees with the lock what no bin has, or not the bin for this size. */
 static void free_sized_slowly(void *block, size_t alignment, size_t size)
 {
+    int error = errno;
     if (UNLIKELY(!lock_enter())) {
         lock_defer_free(block);
         return;
     }
-    (void)bin_of_held(block);
+    (void)cache_bin_of_held(block);
     heaps_free_sized(block, alignment, size);
     lock_leave();
+    errno = error;
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)

@@ -42,7 +42,7 @@ static size_t whole_pages(size_t size)
 
 void *mapping_make(size_t alignment, size_t size)
 {
-    size_t usable = whole_pages(size);
+    size_t usable = whole_pages(size + (size == 0));
     size_t extra = alignment <= PAGE ? 0 : alignment;
     if (usable < size || usable > PTRDIFF_MAX - extra || !mapping_table_reserve())
         return NULL;

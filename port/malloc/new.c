@@ -16,9 +16,31 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 struct nothrow; /* std::nothrow_t */
 
 /* Of the C++ library, if the program has it. */
+#define GET_NEW_HANDLER "_ZSt15get_new_handlerv"
+#define THROW_BAD_ALLOC "_ZSt17__throw_bad_allocv"
 typedef void (*new_handler)(void);
-__attribute__((weak)) new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv");
-__attribute__((weak, noreturn)) void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv");
+typedef new_handler handler_getter(void);
+typedef void thrower(void);
+__attribute__((weak)) handler_getter get_new_handler __asm__(GET_NEW_HANDLER);
+__attribute__((weak)) thrower throw_bad_alloc __asm__(THROW_BAD_ALLOC);
+
+static new_handler current_handler(void)
+{
+    handler_getter *get = get_new_handler;
+    if (get == NULL && late_find != NULL)
+        *(void **)&get = late_find(GET_NEW_HANDLER);
+    return get == NULL ? NULL : get();
+}
+
+static _Noreturn void throw(void)
+{
+    thrower *throw_it = throw_bad_alloc;
+    if (throw_it == NULL && late_find != NULL)
+        *(void **)&throw_it = late_find(THROW_BAD_ALLOC);
+    if (throw_it != NULL)
+        throw_it();
+    abort();
+}
 
 static void *allocate(size_t alignment, size_t size)
 {
@@ -26,7 +48,7 @@ static void *allocate(size_t alignment, size_t size)
         void *block = alignment <= ALIGNMENT ? malloc(size) : aligned_alloc(alignment, size);
         if (LIKELY(block != NULL))
             return block;
-        new_handler handler = get_new_handler == NULL ? NULL : get_new_handler();
+        new_handler handler = current_handler();
         if (handler == NULL)
             return NULL;
         handler();
@@ -36,11 +58,8 @@ static void *allocate(size_t alignment, size_t size)
 static void *allocate_or_throw(size_t alignment, size_t size)
 {
     void *block = allocate(alignment, size);
-    if (UNLIKELY(block == NULL)) {
-        if (throw_bad_alloc == NULL)
-            abort();
-        throw_bad_alloc();
-    }
+    if (UNLIKELY(block == NULL))
+        throw();
     return block;
 }
 

@@ -5,25 +5,37 @@
 #include "internal.h"
 
 #include <signal.h>
-#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 
 struct options options = {.decay_ms = 1000, .map_least = MAP_LEAST};
 
-static void complain(const char *name, const char *value)
+void options_complain(const char *name, const char *value, const char *what)
 {
     struct line line = {.length = 0};
     line_text(&line, "knoll: ");
     line_text(&line, name);
     line_text(&line, "=");
     line_text(&line, value);
-    line_text(&line, " is ignored: not a number in its range");
+    line_text(&line, " is ignored: ");
+    line_text(&line, what);
     line_end(&line, 2);
 }
 
-/* Reads a decimal number of at least `least` and at most `most`, if the variable is set. */
-static void read_number(const char *name, uint64_t least, uint64_t most, uint64_t *number)
+/* The value of this variable, or NULL. Whoever runs with rights that their user has not must not listen to the user. */
+const char *options_value(char *const *environment, const char *name)
 {
-    const char *value = secure_getenv(name);
+    size_t length = strlen(name);
+    for (; *environment != NULL && getauxval(AT_SECURE) == 0; environment++)
+        if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+            return *environment + length + 1;
+    return NULL;
+}
+
+/* Reads a decimal number of at least `least` and at most `most`, if the variable is set. */
+static void read_number(char *const *environment, const char *name, uint64_t least, uint64_t most, uint64_t *number)
+{
+    const char *value = options_value(environment, name);
     if (value == NULL)
         return;
     uint64_t found = 0;
@@ -35,20 +47,20 @@ static void read_number(const char *name, uint64_t least, uint64_t most, uint64_
     if (sound && found >= least && found <= most)
         *number = found;
     else
-        complain(name, value);
+        options_complain(name, value, "not a number in its range");
 }
 
-void options_read(void)
+void options_read(char *const *environment)
 {
     uint64_t stats = 0;
     uint64_t stats_signal = 0;
     uint64_t huge_pages = 0;
     uint64_t map_least = options.map_least;
-    read_number("KNOLL_STATS", 0, 1, &stats);
-    read_number("KNOLL_STATS_SIGNAL", 1, (uint64_t)SIGRTMAX, &stats_signal);
-    read_number("KNOLL_THP", 0, 1, &huge_pages);
-    read_number("KNOLL_DECAY_MS", 0, (uint64_t)1 << 40, &options.decay_ms);
-    read_number("KNOLL_MAP_BYTES", MAP_LEAST_LEAST, (uint64_t)1 << 32, &map_least);
+    read_number(environment, "KNOLL_STATS", 0, 1, &stats);
+    read_number(environment, "KNOLL_STATS_SIGNAL", 1, (uint64_t)SIGRTMAX, &stats_signal);
+    read_number(environment, "KNOLL_THP", 0, 1, &huge_pages);
+    read_number(environment, "KNOLL_DECAY_MS", 0, (uint64_t)1 << 40, &options.decay_ms);
+    read_number(environment, "KNOLL_MAP_BYTES", MAP_LEAST_LEAST, (uint64_t)1 << 32, &map_least);
     options.stats = stats != 0;
     options.stats_signal = (int)stats_signal;
     options.huge_pages = huge_pages != 0;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void line_text(struct line *line, const char *text)
@@ -27,12 +28,13 @@ void line_number(struct line *line, uint64_t number, int width)
         line_text(line, (char[]){digits[--count], '\0'});
 }
 
+/* Not by write, at which a thread may be cancelled: it would take the lock with it. */
 void line_end(struct line *line, int file)
 {
     int error = errno;
     line->text[line->length++] = '\n';
     for (size_t written = 0; written < line->length;) {
-        ssize_t more = write(file, line->text + written, line->length - written);
+        ssize_t more = syscall(SYS_write, file, line->text + written, line->length - written);
         if (more < 0 && errno != EINTR)
             break;
         written += more < 0 ? 0 : (size_t)more;

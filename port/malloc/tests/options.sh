@@ -22,6 +22,9 @@ for bad in KNOLL_DECAY_MS=abc KNOLL_DECAY_MS= KNOLL_DECAY_MS=-1 KNOLL_DECAY_MS=9
     KNOLL_THP=yes KNOLL_STATS_SIGNAL=0 KNOLL_STATS_SIGNAL=1000 KNOLL_MAP_BYTES=1; do
     expect "$bad" "$(under "$bad")" "knoll: $bad is ignored: not a number in its range"
 done
+for bad in KNOLL_STATS_SIGNAL=9 KNOLL_STATS_SIGNAL=19 KNOLL_STATS_SIGNAL=33; do
+    expect "$bad" "$(under "$bad")" "knoll: $bad is ignored: no signal that a program can catch"
+done
 for good in KNOLL_DECAY_MS=0 KNOLL_DECAY_MS=5000 KNOLL_STATS=0 KNOLL_THP=1 KNOLL_STATS_SIGNAL=10 KNOLL_MAP_BYTES=65536; do
     expect "$good" "$(under "$good")" ""
 done

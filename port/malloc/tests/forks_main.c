@@ -1,0 +1,7 @@
+/* Linked with forks.c's library. SPDX-License-Identifier: MIT */
+int forks(void);
+
+int main(void)
+{
+    return forks();
+}
