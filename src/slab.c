@@ -217,22 +217,23 @@ uint32_t knoll_slab_make_held(struct knoll_heap *heap, size_t size_class, uint32
  * likewise, where they lie side by side: as they mostly do, because they were made so. What is served is what single
  * calls would serve: a run is chosen for one slab, and those after it follow in it as long as it lasts. */
 
-/* Makes slabs side by side and takes all of their blocks: none of them is ever the current one. Returns where the next
- * block is to be written. */
-static inline void **take_whole(struct knoll_heap *heap, uint32_t number, size_t size_class, uint32_t slabs,
+/* Makes slabs side by side and takes all of their blocks: none of them is ever the current one. Returns how many. */
+static inline size_t take_whole(struct knoll_heap *heap, uint32_t number, size_t size_class, size_t slabs,
                                 void **blocks)
 {
     const struct knoll_shape *shape = &knoll_shapes[size_class];
     struct knoll_region *region = region_of_number(heap, number);
-    uint32_t index = number & INDEX_MASK;
-    for (; slabs != 0; slabs--) { /* at most SLABS_AT_ONCE rounds */
-        unsigned char *block = region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
+    size_t taken = 0;
+    for (size_t slab = 0; slab < slabs; slab++) { /* at most SLABS_AT_ONCE rounds */
+        uint32_t index = (number & INDEX_MASK) + (uint32_t)slab * shape_length(shape);
+        unsigned char *start = region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
         make_held(region, index, size_class);
-        for (uint32_t i = 0; i < shape->capacity; i++, block += shape->size) /* at most 64 rounds */
-            *blocks++ = block;
-        index += shape_length(shape);
+        for (uint32_t i = 0; i < shape->capacity; i++) /* at most 64 rounds */
+            blocks[taken + i] = start + (size_t)i * shape->size;
+        taken += shape->capacity;
     }
-    return blocks;
+    heap->size_class[size_class].slabs += (uint32_t)slabs;
+    return taken;
 }
 
 size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t count, void **blocks)
@@ -251,12 +252,12 @@ size_t knoll_slab_take_new(struct knoll_heap *heap, size_t size_class, size_t co
     if (!knoll_pages_resize(heap, number, length, (uint32_t)slabs * length)) /* not covered: tests/failing.c refuses */
         slabs = 1;                                                           /* not covered: the same */
     whole = whole < slabs ? whole : slabs;
-    blocks = take_whole(heap, number, size_class, (uint32_t)whole, blocks);
-    state->slabs += (uint32_t)whole;
-    if (whole == slabs)
-        return whole * shape->capacity;
-    make(heap, state, number + (uint32_t)whole * length, size_class);
-    return whole * shape->capacity + slab_take_some(state, count - whole * shape->capacity, blocks);
+    size_t taken = take_whole(heap, number, size_class, whole, blocks);
+    if (whole < slabs) {
+        make(heap, state, number + (uint32_t)whole * length, size_class);
+        taken += slab_take_some(state, count - taken, blocks + taken);
+    }
+    return taken;
 }
 
 /* Gives the run that slabs were to the page layer. */
