@@ -314,7 +314,8 @@ void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count
 /* ---- Asking ---- */
 
 /* The usable size of the block that such a request is given where there is memory enough; it is never given less. 0 for
- * an alignment that is no power of two, and for a size beyond the largest region that a heap can have. Call: any. */
+ * an alignment that is no power of two, and for a size beyond the longest run that a region can have: in classic that
+ * is the greatest power of two below the largest region. Call: any. */
 size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size);
 
 /* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. Call: reader. */
@@ -389,7 +390,7 @@ struct knoll_item {
     enum knoll_item_kind kind;
     const void *start;
     size_t size;       /* bytes from start */
-    size_t block_size; /* of a slab's blocks; for others, size */
+    size_t block_size; /* of a slab's blocks; at rung 2 what a block takes, its guards included; for others, size */
     size_t blocks; /* a slab's blocks, held or not; 0 for free runs, tables and regions; 1 for large runs and blocks */
 #if KNOLL_HARDEN >= 2
     struct knoll_origin allocated; /* of a block: who asked for it, or resized it last; 0 if its front part is broken */

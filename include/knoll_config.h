@@ -1,7 +1,9 @@
 /* knoll's configuration: every knob, its default, its cost and its effect.
  *
  * Set a knob on the compiler's command line, alike for the library and for everything that includes knoll.h, because
- * the size of struct knoll_heap depends on them. CMake's target and pkg-config's file carry the right ones along.
+ * the size of struct knoll_heap depends on them. CMake takes the profile as KNOLL_PROFILE, the rung as KNOLL_HARDEN,
+ * and others as KNOLL_DEFINITIONS; its target and pkg-config's file carry these along, but none that is in
+ * CMAKE_C_FLAGS.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_CONFIG_H
@@ -21,8 +23,8 @@
 #endif
 
 /* KNOLL_REGION_BITS: a heap has at most 2^KNOLL_REGION_BITS regions. Default 3, so 8 regions.
- * Each doubling adds 9 bytes a region to struct knoll_heap and one step to the search for a block's region, and halves
- * the largest region: 256 GiB in classic and 8 GiB in compact by default. */
+ * Each doubling adds 9 bytes a region to struct knoll_heap (classic: 13) and one step to the search for a block's
+ * region, and halves the largest region: a page less than 256 GiB in classic and than 8 GiB in compact by default. */
 #ifndef KNOLL_REGION_BITS
 #define KNOLL_REGION_BITS 3
 #endif
@@ -91,9 +93,9 @@
 
 /* KNOLL_CPU_SPAN_SHIFT: a processor takes memory for runs in spans of 2^KNOLL_CPU_SPAN_SHIFT bytes, so that requests
  * for up to a quarter of one mostly need no lock either. Default 19, 512 KiB; from 15 to 22, or 0: then all runs take
- * the lock. What it may have free in spans is one span, and as much again as callers hold of them; a span is taken only
- * while two are free besides, so on a board with little memory spans should be short. With spans one region less
- * can be added. */
+ * the lock. What it may have free in spans is one span, as much again as callers hold of them, and one that was taken
+ * since its last free; a span is taken only while two are free besides, so on a board with little memory spans should
+ * be short. With spans one region less can be added. */
 #ifndef KNOLL_CPU_SPAN_SHIFT
 #define KNOLL_CPU_SPAN_SHIFT (KNOLL_REGION_BITS == 0 ? 0 : 19)
 #endif

@@ -1,10 +1,10 @@
 /* knoll for many processors: one heap, and in front of it for each processor slabs of its own.
  *
  * A processor takes blocks of up to KNOLL_SLAB_MAXIMUM bytes from slabs that it owns, and gives back its own, without a
- * lock and without an atomic read-modify-write. A block of another's slab goes back by one atomic OR, and one exchange
- * if it is the first that its owner has not seen yet: wait-free, from any context. Runs of up to a quarter of a span it
- * cuts out of spans that it has for itself, and gives back likewise. Longer runs, and the moving of slabs and spans,
- * take the heap's lock, for a bounded time.
+ * lock and without an atomic read-modify-write. A block of another's slab goes back by one atomic OR, and if it is the
+ * first that its owner has not seen yet by a compare-and-exchange, an exchange and a store: wait-free, from any
+ * context. Runs of up to a quarter of a span it cuts out of spans that it has for itself, and gives back likewise.
+ * Longer runs, and the moving of slabs and spans, take the heap's lock, for a bounded time.
  *
  * A "processor" is whatever runs one call at a time on its struct knoll_cpu: a processor with preemption off, a thread,
  * or an interrupt level that has a struct of its own. Each function says from where it may be called:
@@ -17,13 +17,18 @@
  *
  * "quiet": while no other function runs on the same struct knoll_cpus.
  *
- * Not in knoll.h, and in files of its own: who has one owner pays nothing for this. Needs atomic operations of 64 bits.
+ * Not in knoll.h, and in files of its own: who has one owner pays nothing for this. Needs atomic operations of 64 bits,
+ * and has rungs 0 and 1 of KNOLL_HARDEN alone.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_CPU_H
 #define KNOLL_CPU_H
 
 #include "knoll.h"
+
+#if KNOLL_HARDEN > 1
+#error "knoll_cpu.h has rungs 0 and 1 of hardening: its blocks have no guards"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -121,8 +126,11 @@ struct knoll_cpus {
 
 /* ---- Making ---- */
 
-/* Makes a heap of one region for processors 1 to KNOLL_CPUS. As knoll_init, but that the tables take 0.8 % more in
- * classic and 1.6 % in compact, and that KNOLL_MINIMUM_HEAP is what must be left. `lock` and `unlock` are called with
+/* Makes a heap of one region for processors 1 to KNOLL_CPUS. As knoll_init, but that there is a table for
+ * processors besides, of 1.6 % of the region in classic and 3.1 % in compact (with KNOLL_CPU_ENTRY=32 half of that),
+ * which is in neither total_bytes nor table_bytes, and that KNOLL_MINIMUM_HEAP is what must be left. No region may meet
+ * *cpus. A fault handler is set by knoll_set_fault_handler(&cpus->heap, ...), and gets &cpus->heap; of knoll.h's other
+ * functions those that change nothing may be called with it, when quiet. `lock` and `unlock` are called with
  * `context`; both NULL where nothing is shared. Call: quiet. */
 int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
                     void *context);
@@ -156,11 +164,11 @@ void knoll_cpu_free(struct knoll_cpu *cpu, void *block);
 void knoll_cpu_free_sized(struct knoll_cpu *cpu, void *block, size_t size);
 void knoll_cpu_free_aligned_sized(struct knoll_cpu *cpu, void *block, size_t alignment, size_t size);
 
-/* Frees a block of any kind: one atomic OR, and for the first that its owner has not seen a compare-and-exchange and an
- * exchange; no lock, no loop. The memory comes back to use when the block's owner, or whoever takes the lock, next
- * looks. A block that was freed before this call is a fault at once. Of two calls that free one block at the same
- * moment, neither after the other, the fault may be reported when the block is next looked at; it is handed out once
- * all the same. Call: any. */
+/* Frees a block of any kind: one atomic OR, and for the first that its owner has not seen a compare-and-exchange, an
+ * exchange and a store; no lock, no loop. The memory comes back to use when the block's owner, or whoever takes the
+ * lock, next looks. A block that was freed before this call is a fault at once. Of two calls that free one block at the
+ * same moment, neither after the other, the fault may be reported when the block is next looked at; it is handed out
+ * once all the same. Call: any. */
 void knoll_cpus_free(struct knoll_cpus *cpus, void *block);
 
 /* Takes back what others have returned to this processor, and gives back what has come free, spans without a block
@@ -172,9 +180,9 @@ size_t knoll_cpus_usable_size(const struct knoll_cpus *cpus, const void *block);
 
 /* ---- Inspecting ---- */
 
-/* As knoll_get_stats. What processors have free, and what is returned to them, counts as available; the peak and the
- * counts of calls are of what processors took from the heap and gave back to it. Exact when quiet, else near.
- * O(groups). Call: where the lock may be taken. */
+/* As knoll_get_stats, but that one region more is counted, which has tables alone. What processors have free, and what
+ * is returned to them, counts as available; the peak and the counts of calls are of what processors took from the heap
+ * and gave back to it. Exact when quiet, else near. O(groups). Call: where the lock may be taken. */
 void knoll_cpus_get_stats(struct knoll_cpus *cpus, struct knoll_stats *stats);
 
 /* As knoll_check; besides, verifies that what is said of slabs here agrees with the heap's tables, and gives -1 if not.
@@ -215,6 +223,11 @@ static inline void knoll_here_free(void *block)
 static inline void knoll_here_free_sized(void *block, size_t size)
 {
     knoll_cpu_free_sized(KNOLL_THIS_CPU, block, size);
+}
+
+static inline void knoll_here_free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    knoll_cpu_free_aligned_sized(KNOLL_THIS_CPU, block, alignment, size);
 }
 #endif
 

@@ -33,16 +33,21 @@ static size_t bytes_before_first(void)
     return FIRST_REGION * units << KNOLL_UNIT_SHIFT;
 }
 
-/* Whether the entries of any region are in these bytes. */
-static bool meets_entries(const struct knoll_cpus *cpus, uintptr_t start, size_t size)
+/* Whether these bytes and those have one in common. */
+static bool meet(uintptr_t start, size_t size, uintptr_t from, size_t length)
+{
+    return start < from ? from - start < size : start - from < length;
+}
+
+/* Whether the entries of any region are in these bytes, or what knows them. */
+static bool meets_own(const struct knoll_cpus *cpus, uintptr_t start, size_t size)
 {
     for (uint32_t i = 0; i < cpus->region_count; i++) { /* at most KNOLL_REGIONS_MAX rounds */
         uintptr_t from = (uintptr_t)cpus->region[i].entries;
-        uintptr_t length = cpus->region[i].start - from;
-        if (start < from ? from - start < size : start - from < length)
+        if (meet(start, size, from, cpus->region[i].start - from))
             return true;
     }
-    return false;
+    return meet(start, size, (uintptr_t)cpus, sizeof *cpus);
 }
 
 /* Puts the entries at the span's start, in a new heap after the region of `before` bytes that is before the first one,
@@ -61,7 +66,7 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     error = size < bytes ? KNOLL_ERROR_TOO_SMALL : knoll_region_limits(heap, rest, size - bytes, least);
     if (error == KNOLL_OK)
         error = knoll_region_room(heap, start, size);
-    if (error == KNOLL_OK && meets_entries(cpus, (uintptr_t)start, size))
+    if (error == KNOLL_OK && meets_own(cpus, (uintptr_t)start, size))
         error = KNOLL_ERROR_OVERLAP;
     if (error != KNOLL_OK)
         return error;
@@ -100,6 +105,8 @@ int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu
 
 int knoll_cpus_add_memory(struct knoll_cpus *cpus, void *start, size_t size)
 {
+    if (cpus == NULL)
+        return KNOLL_ERROR_NULL;
     cpu_lock(cpus);
     int error = add_region(cpus, start, size, KNOLL_PAGE, 0);
     cpu_unlock(cpus);

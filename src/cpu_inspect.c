@@ -115,7 +115,8 @@ static bool span_agrees(const struct knoll_cpus *cpus, uint32_t number)
     uint32_t held = 0;
     uint32_t runs = 0;
     uint32_t unit = number + SPAN_HEAD;
-    while (unit - number < SPAN_UNITS - SPAN_TAIL) { /* at most SPAN_UNITS rounds */
+    uint32_t end = number + SPAN_UNITS - SPAN_TAIL;
+    while (unit < end) { /* at most SPAN_UNITS rounds */
         const uint32_t *run = entry_of(&cpus->heap, unit);
         bool is_held = cell_kind(*run) == RUN_LARGE;
         if (is_held ? !block_is_of(cpus, unit, owner) : cell_kind(*run) != RUN_FREE)
@@ -159,7 +160,8 @@ int knoll_cpus_check(const struct knoll_cpus *cpus)
 static uint32_t runs_to_list(const struct knoll_cpu *cpu, uint32_t number)
 {
     uint32_t count = 0;
-    for (uint32_t unit = number + SPAN_HEAD; unit - number < SPAN_UNITS - SPAN_TAIL;) { /* at most SPAN_UNITS rounds */
+    uint32_t end = number + SPAN_UNITS - SPAN_TAIL;
+    for (uint32_t unit = number + SPAN_HEAD; unit < end;) { /* at most SPAN_UNITS rounds */
         const uint32_t *run = entry_of(&cpu->runs, unit);
         bool is_free = cell_kind(*run) == RUN_FREE;
         count += is_free && run_is_listed(run) ? 1 : 0;

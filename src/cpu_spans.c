@@ -181,7 +181,7 @@ static void give_free_runs(struct knoll_cpu *cpu, uint32_t number, struct knoll_
  * made the span its own, for its head is held still. Some may be others' slabs. */
 static void disown_groups(struct knoll_cpu *cpu, struct knoll_cpu_entry *entry)
 {
-    for (uint32_t from = 0; from < SPAN_GROUPS; from += GROUPS_AT_ONCE) {
+    for (uint32_t from = 0; from != SPAN_GROUPS; from += GROUPS_AT_ONCE) { /* a round for each 64 groups */
         cpu_lock(cpu->cpus);
         for (uint32_t i = from == 0 ? 1 : from; i < from + GROUPS_AT_ONCE; i++)
             if (entry_owner(&entry[i]) == cpu->number)

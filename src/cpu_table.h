@@ -35,10 +35,6 @@
 #include "large.h"
 #include "slab.h"
 
-#if KNOLL_HARDEN >= 2
-#error "knoll_cpu.h is for rungs 0 and 1: its blocks have no guards"
-#endif
-
 #if __GCC_ATOMIC_LLONG_LOCK_FREE != 2
 #error "knoll_cpu.h needs atomic operations of 64 bits"
 #endif

@@ -6,7 +6,7 @@
  * alignment, of which just one fits. If none has one, the front part was overwritten.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_HARDEN >= 2
 

@@ -8,7 +8,7 @@
  * guessed.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_HARDEN >= 2
 

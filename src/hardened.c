@@ -12,7 +12,7 @@
  * call that finds it: it is reported, the fill is put right, and the call goes on.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_HARDEN >= 2
 

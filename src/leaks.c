@@ -104,8 +104,9 @@ static void look_through(struct knoll_leaks *leaks, const void *start, size_t si
 {
     uintptr_t first = ((uintptr_t)start + sizeof(any_word) - 1) & ~(sizeof(any_word) - 1);
     size_t skipped = first - (uintptr_t)start;
+    size_t words = size < skipped ? 0 : (size - skipped) & ~(sizeof(any_word) - 1);
     leaks->next = (const unsigned char *)first;
-    leaks->end = leaks->next + (size < skipped ? 0 : (size - skipped) & ~(sizeof(any_word) - 1));
+    leaks->end = (const unsigned char *)(first + words); /* of a number: nothing may be added to NULL, be it 0 */
 }
 
 static void look_through_block(struct knoll_leaks *leaks, const unsigned char *start, size_t size)

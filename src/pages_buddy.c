@@ -30,7 +30,7 @@
  *   4. All units from rest[i] on are free in region i, and the unit before is not, or in a run that is no buddy.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 

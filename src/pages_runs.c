@@ -27,7 +27,7 @@
  *   4. The lists are in the tables of the region with the most units, or in the heap if those have no room for them.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_PROFILE == KNOLL_COMPACT
 

@@ -10,7 +10,7 @@
  * that says so, and is filled.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_HARDEN >= 2
 
@@ -23,7 +23,8 @@
 static size_t most_bytes(const struct knoll_heap *heap)
 {
     size_t share = heap->total / 8;
-    return share < KNOLL_QUARANTINE_BYTES ? share : KNOLL_QUARANTINE_BYTES;
+    size_t most = KNOLL_QUARANTINE_BYTES;
+    return share < most ? share : most;
 }
 
 /* Makes the block's memory free. */

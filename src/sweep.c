@@ -3,7 +3,7 @@
  * quarantine as free.
  *
  * SPDX-License-Identifier: MIT */
-#include "knoll_config.h"
+#include "knoll.h"
 
 #if KNOLL_HARDEN >= 2
 

@@ -272,6 +272,9 @@ static void memory_that_is_had_already_is_refused(void **state)
     assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(256), KIB(256)), KNOLL_OK); /* between both */
     assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(640), KIB(64)), KNOLL_OK);
     assert_int_equal(knoll_cpus_check(&cpus), 0);
+    assert_int_equal(knoll_cpus_add_memory(NULL, start, KIB(64)), KNOLL_ERROR_NULL);
+    struct knoll_cpus *inside = (void *)(start + MIB(1) - sizeof(struct knoll_heap) - 64); /* but for its heap */
+    assert_int_equal(knoll_cpus_init(inside, start + MIB(1), KIB(256), NULL, NULL, NULL), KNOLL_ERROR_OVERLAP);
     make(KIB(256)); /* memory that lies whole in the entries of another region */
     assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(256), MIB(5)), KNOLL_OK);
     assert_int_equal(knoll_cpus_add_memory(&cpus, start + KIB(272), KIB(32)), KNOLL_ERROR_OVERLAP);
