@@ -196,12 +196,15 @@ struct knoll_heap {
 #endif
 };
 
-/* ---- Making a heap ---- */
+/* ---- Making a heap ----
+ *
+ * A struct of zero bytes is a heap without memory: requests fail, there is nothing in it to see, and it is sound. But
+ * no function that takes back, changes or asks for a block may be called before knoll_init. */
 
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
- * of the region, or one unit where that is more. Cost: clears the tables, so proportional to size,
- * unless KNOLL_MEMORY_IS_ZERO. Call: owner. */
+ * of the region, or one unit where that is more, and KNOLL_TABLE_SLACK. Cost: clears the tables, so proportional to
+ * size, unless KNOLL_MEMORY_IS_ZERO. Call: owner. */
 int knoll_init(struct knoll_heap *heap, void *start, size_t size);
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
@@ -269,7 +272,8 @@ static inline int knoll_check_blocks(const struct knoll_heap *heap)
  * All of these give NULL when memory does not suffice, and count that as a failure. It suffices when the class that
  * serves the request, or a larger one, has a free block, or when there is a free run for the request or for a slab. In
  * compact, a free run that is less than a sixteenth longer than the request may be missed if a shorter one was freed
- * after it, and a single free unit serves nothing before a neighbour of it is free too.
+ * after it; one for more alignment than a unit has may miss each run in which it fits only because of where that lies;
+ * and a single free unit serves nothing before a neighbour of it is free too.
  *
  * Requests of up to KNOLL_SLAB_MAXIMUM bytes cost O(1), larger ones O(log n) in classic, where n is the region's number
  * of units, and O(1) in compact. */
@@ -304,7 +308,8 @@ void knoll_free(struct knoll_heap *heap, void *block);
 
 /* As C23 free_sized and free_aligned_sized: `size` and `alignment` are those that the block was last asked for with.
  * One that asks for a block of another size than this is a fault (KNOLL_FAULT_SIZE), so a wrong size is caught whenever
- * it falls into another class. Call: owner. */
+ * it falls into another class, unless another block of the slab was asked for with an alignment that makes it right, or
+ * serves what it was not made for. Call: owner. */
 void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size);
 void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size);
 
@@ -405,11 +410,11 @@ typedef int (*knoll_visitor)(void *context, const struct knoll_item *item);
  * O(units + blocks). Call: reader. */
 int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context);
 
-/* Visits the free runs of this many bytes or more, in no order, as long as the visitor returns 0. Returns 0, or what
- * the visitor returned to stop. The heap keeps nothing in them: what backs them may be taken away, as long as it is
- * there again when a block in them is used. So a program can give memory back to its operating system, and a guest to
- * its hypervisor. O(their number, and that of runs at least half as long); walks over nothing that is held. Call:
- * reader. */
+/* Visits the free runs of this many bytes or more, in compact but for single units, in no order, as long as the visitor
+ * returns 0. Returns 0, or what the visitor returned to stop. The heap keeps nothing in them: what backs them may be
+ * taken away, as long as it is there again when a block in them is used. So a program can give memory back to its
+ * operating system, and a guest to its hypervisor. O(their number, and that of runs at least half as long); walks over
+ * nothing that is held. Call: reader. */
 int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor visitor, void *context);
 
 /* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. Call: any. */

@@ -32,7 +32,7 @@ struct knoll_tally {
     uint32_t listed_runs;
     uint32_t partial[KNOLL_CLASS_COUNT];
     uint32_t slabs[KNOLL_CLASS_COUNT];
-    uint32_t used[KNOLL_CLASS_COUNT];
+    size_t used[KNOLL_CLASS_COUNT];
     uint32_t hints[KNOLL_CLASS_COUNT];
     const uint32_t *current[KNOLL_CLASS_COUNT];
     uint32_t spare_is_slab;

@@ -81,9 +81,9 @@ static inline struct knoll_class_state *class_state(struct knoll_heap *heap, siz
 }
 
 /* How many blocks the slabs of a class have. */
-static inline uint32_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
+static inline size_t class_blocks(const struct knoll_heap *heap, unsigned size_class)
 {
-    return knoll_shapes[size_class].capacity * heap->size_class[size_class].slabs;
+    return (size_t)knoll_shapes[size_class].capacity * heap->size_class[size_class].slabs;
 }
 
 /* The smallest class that holds so many granules: looked up, because to count would be slower on many processors. */

@@ -36,6 +36,12 @@ static inline unsigned list_of_shortest(const struct knoll_heap *heap, uint32_t 
     return list_of_length(length);
 }
 
+/* Whether this list may have a run that is as long as those of the list `shortest`, which list_of_shortest returned. */
+static inline bool list_may_have(unsigned list, unsigned shortest)
+{
+    return list % SECOND_LIST >= shortest;
+}
+
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)
 {
     return (heap->filled[list / SECOND_LIST] >> list % SECOND_LIST & 1) != 0;
@@ -68,6 +74,11 @@ static inline unsigned list_of_run(const struct knoll_heap *heap, const struct k
 static inline unsigned list_count(const struct knoll_heap *heap)
 {
     return heap->list == NULL ? 0 : heap->last_list + 1u; /* a heap without memory has none */
+}
+
+static inline bool list_may_have(unsigned list, unsigned shortest)
+{
+    return list >= shortest || list == LIST_OF_ENDS;
 }
 
 static inline bool list_is_filled(const struct knoll_heap *heap, unsigned list)

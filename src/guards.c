@@ -76,8 +76,8 @@ static bool has_word(const unsigned char *address, uintptr_t word)
 /* The first byte of the span, which ends at a multiple of WORD, that is not the word's; or NULL. */
 static const unsigned char *span_broken(const unsigned char *start, const unsigned char *end, uintptr_t word)
 {
-    for (const unsigned char *at = start;
-         at < end;) { /* a round a word, and for the ends and one that differs a byte */
+    /* A round a word, and for the ends and one that differs a byte. The end of all addresses is 0. */
+    for (const unsigned char *at = start; (uintptr_t)at - 1 < (uintptr_t)end - 1;) {
         if ((uintptr_t)at % WORD == 0 && has_word(at, word))
             at += WORD;
         else if (*at == byte_at(word, at))
@@ -99,7 +99,7 @@ void knoll_guard_close(const struct knoll_heap *heap, unsigned char *user, const
     unsigned char *at = user + guard_front_of(user)->size;
     for (; (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
         *at = byte_at(word, at);
-    for (; at < end; at += WORD) /* blocks end at a multiple of WORD */
+    for (; (uintptr_t)at - 1 < (uintptr_t)end - 1; at += WORD) /* blocks end at a multiple of WORD, which may be 0 */
         __builtin_memcpy(__builtin_assume_aligned(at, WORD), &word, WORD);
 }
 

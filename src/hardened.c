@@ -290,6 +290,9 @@ static bool guarded_stays(struct knoll_heap *heap, struct guarded *guarded, unsi
     if (class_for(alignment, whole) != CLASS_LARGE || whole > heap->total)
         return false;
     size_t length = knoll_large_length(alignment, whole);
+    /* not covered: as in heap.c */
+    if (length == 0 || length > INDEX_MASK)
+        return false; /* not covered: the same */
     return length << KNOLL_UNIT_SHIFT == guarded->block.size || resize_run(heap, guarded, length, caller);
 }
 

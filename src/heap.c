@@ -313,6 +313,9 @@ static bool stays(struct knoll_heap *heap, struct block *block, size_t alignment
     if (size_class != CLASS_LARGE || size > heap->total)
         return false;
     size_t length = knoll_large_length(alignment, size);
+    /* not covered: only on 32 bits all regions together may be longer than any run */
+    if (length == 0 || length > INDEX_MASK)
+        return false; /* not covered: the same */
     if (length << KNOLL_UNIT_SHIFT != block->size && !resize_in_place(heap, block, length))
         return false;
     *block->place.slab &= ~RUN_LOOSE;

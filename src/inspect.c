@@ -170,7 +170,7 @@ int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor v
     for (uint32_t i = 0; i < heap->region_count && stop == 0; i++) /* at most KNOLL_REGIONS_MAX rounds */
         stop = walk_rest(&walk, heap->region[i], rest_of(heap, heap->region[i]), least);
     for (unsigned list = 0; list < list_count(heap) && stop == 0; list++) {
-        if ((list < first && list != LIST_OF_ENDS) || !list_is_filled(heap, list))
+        if (!list_may_have(list, first) || !list_is_filled(heap, list))
             continue;
         for (uint32_t number = heap->list[list]; number != NOWHERE && stop == 0;) {
             const uint32_t *entry = entry_of(heap, number);

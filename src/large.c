@@ -19,9 +19,8 @@ static size_t units_for(size_t size)
 
 size_t knoll_large_length(size_t alignment, size_t size)
 {
-    size_t most =
-        SIZE_MAX / 2 + 1; /* the greatest power of two: no run is longer, and rounding up to it cannot overflow */
-    if (size > most)
+    /* The most that can be rounded up: in classic to the greatest power of two, in compact to a multiple of a unit. */
+    if (size > (KNOLL_PROFILE == KNOLL_CLASSIC ? SIZE_MAX / 2 + 1 : SIZE_MAX - 2 * UNIT))
         return 0;
     return knoll_pages_round(units_for(size), alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
 }

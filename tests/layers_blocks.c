@@ -48,7 +48,9 @@ static void lengths(void **state)
                 assert_int_equal(knoll_large_length(alignment, near), naive_length(alignment, near));
     assert_int_equal(knoll_large_length(1, most), most >> KNOLL_UNIT_SHIFT);
     assert_int_equal(knoll_large_length(1, most - UNIT), (CLASSIC ? most : most - UNIT) >> KNOLL_UNIT_SHIFT);
-    assert_int_equal(knoll_large_length(1, most + 1), 0);
+    assert_int_equal(knoll_large_length(1, most + 1), CLASSIC ? 0 : (most >> KNOLL_UNIT_SHIFT) + 1);
+    assert_int_equal(knoll_large_length(1, SIZE_MAX - 2 * UNIT), CLASSIC ? 0 : (SIZE_MAX >> KNOLL_UNIT_SHIFT) - 1);
+    assert_int_equal(knoll_large_length(1, SIZE_MAX - 2 * UNIT + 1), 0);
     assert_int_equal(knoll_large_length(1, SIZE_MAX), 0);
     assert_int_equal(knoll_large_length(most, 1), CLASSIC ? most >> KNOLL_UNIT_SHIFT : 2);
 }
