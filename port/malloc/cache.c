@@ -151,6 +151,7 @@ void cache_make(void)
         idle = cache->next_idle;
     else
         cache = fresh_cache();
+    lock_thread.own = cache; /* so that it is this thread's in a child, if a handler forks from here on */
     lock_leave();
     if (cache == NULL)
         return;
@@ -158,7 +159,6 @@ void cache_make(void)
         end(cache);
         return;
     }
-    lock_thread.own = cache;
     lock_thread.cache = cache;
     lock_thread.is_over = false;
 }

@@ -39,10 +39,11 @@ static size_t waiting_bytes;
 
 /* ---- Chance ---- */
 
+static uint32_t numbers[64]; /* as many as the kernel gives without being interrupted */
+static size_t left;
+
 uint32_t guarded_random(void)
 {
-    static uint32_t numbers[64]; /* as many as the kernel gives without being interrupted */
-    static size_t left;
     if (left == 0) {
         if (syscall(SYS_getrandom, numbers, sizeof numbers, 0) != sizeof numbers)
             abort();
@@ -51,6 +52,11 @@ uint32_t guarded_random(void)
     uint32_t number = numbers[--left];
     numbers[left] = 0;
     return number;
+}
+
+void pages_after_fork(void)
+{
+    left = 0;
 }
 
 static uint64_t random_word(void)
@@ -209,7 +215,7 @@ enum knoll_fault mapping_broken(const struct mapping *mapping)
 
 bool mapping_fits(const struct mapping *mapping, size_t alignment, size_t size)
 {
-    return size == mapping->size && log2_of(alignment) == mapping->alignment;
+    return size == mapping->size && (alignment == 0 || log2_of(alignment) == mapping->alignment);
 }
 
 /* Its memory goes at once, its place later. */

@@ -14,6 +14,7 @@
 #include "report.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -87,12 +88,13 @@ void heaps_fault(enum knoll_fault kind, const void *block)
  * on the address space. */
 static void *reserve(size_t *size, size_t least)
 {
-    for (; *size >= least; *size = *size / 2 / PAGE * PAGE) {
-        void *span = pages_map(*size);
-        if (span != NULL)
-            return span;
+    void *span = pages_map(*size);
+    while (span == NULL && *size > least) {
+        size_t half = *size / 2 / PAGE * PAGE;
+        *size = half > least ? half : least;
+        span = pages_map(*size);
     }
-    return NULL;
+    return span;
 }
 
 /* Makes what lies between a span's tables and its blocks inaccessible, where KNOLL_TABLE_SLACK leaves room. */
@@ -126,12 +128,16 @@ static bool add_span(void *span, size_t size)
     return true;
 }
 
-/* How long the next span is to be. */
+/* How long the next span is to be; of an address space with a limit a quarter, for the program needs some too. */
 static size_t next_span(void)
 {
+    struct rlimit limit;
+    size_t size = KNOLL_HARDEN < 2 || reserved > SPAN_MOST - PAGE ? SPAN_MOST - PAGE : reserved;
     if (heaps == 0)
-        return SPAN_FIRST;
-    return KNOLL_HARDEN < 2 || reserved > SPAN_MOST - PAGE ? SPAN_MOST - PAGE : reserved;
+        size = SPAN_FIRST;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 4 < size)
+        size = limit.rlim_cur / 4 / PAGE * PAGE;
+    return size;
 }
 
 /* How long a span must be that has room for this request, and for its tables; more than any may be if none has. */
@@ -139,6 +145,8 @@ static size_t span_for(size_t alignment, size_t size)
 {
     if (size > SPAN_MOST || alignment > SPAN_MOST)
         return SPAN_MOST;
+    if (KNOLL_HARDEN >= 2) /* what the core puts before a block is as long as its alignment, or a front part */
+        size += alignment + PAGE;
     size_t bytes = size + alignment + (size + alignment) / 64 + SPAN_LEAST;
     return bytes < SPAN_MOST ? (bytes + PAGE - 1) / PAGE * PAGE : SPAN_MOST;
 }
@@ -148,8 +156,10 @@ static size_t span_for(size_t alignment, size_t size)
 static bool grow(size_t alignment, size_t size_wanted)
 {
     size_t least = span_for(alignment, size_wanted);
-    size_t size = next_span() > least ? next_span() : least;
+    size_t size = next_span();
+    size = size > least ? size : least;
     if (heaps == 0) {
+        options_read(environ); /* unless this comes before there is one */
         pages_forbid(shielded.before, shielded.heap);
         pages_forbid(shielded.heap + HEAPS_MOST, &shielded + 1);
     }
@@ -289,7 +299,10 @@ void heaps_free_sized(void *block, size_t alignment, size_t size)
     }
     struct knoll_heap *from = heap_of(block);
     size_t used = knoll_used_bytes(from);
-    knoll_free_aligned_sized(from, block, alignment, size);
+    if (alignment == 0)
+        knoll_free_sized(from, block, size);
+    else
+        knoll_free_aligned_sized(from, block, alignment, size);
     bins_unmark(&block, 1);
     decay_count_freed(used - knoll_used_bytes(from));
 }
@@ -318,11 +331,17 @@ void *heaps_resize(void *block, size_t size)
     struct mapping *mapping = mapping_find(block);
     if (mapping != NULL) {
         void *resized = size >= options.map_least / 2 ? mapping_resize(mapping, size) : NULL;
-        return resized != NULL ? resized : move(block, mapping->size, size);
+        if (resized == NULL)
+            resized = move(block, mapping->size, size);
+        mapping = resized == NULL ? mapping_find(block) : NULL; /* which may lie elsewhere now */
+        return mapping != NULL && size < mapping->size ? mapping_resize(mapping, size) : resized;
     }
     struct knoll_heap *in = heap_of(block);
-    if (size >= options.map_least)
-        return move(block, knoll_usable_size(in, block), size);
+    if (size >= options.map_least) {
+        void *moved = move(block, knoll_usable_size(in, block), size);
+        if (moved != NULL || size > knoll_usable_size(in, block))
+            return moved;
+    }
     bool is_plain = bins_look_up(block) != 0 || bins_is_plain(block);
     void *resized = knoll_realloc(in, block, size);
     if (resized == NULL)

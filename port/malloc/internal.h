@@ -64,6 +64,7 @@ struct options {
 
 HIDDEN extern struct options options;
 
+/* Reads the options, if they have not been and there is an environment already. */
 void options_read(char *const *environment);
 
 /* The value of a variable of these, and a line that says that it is not used. */
@@ -95,7 +96,8 @@ _Noreturn void report_broken(int invariant);
 struct lock_thread {
     bool inside;         /* it is in a heap */
     bool has_lock;       /* and has taken the lock for that */
-    bool forks;          /* it has taken the lock around fork */
+    bool forks;          /* it has the lock around fork, */
+    bool took_lock;      /* for which it has taken it */
     bool is_over;        /* it may have no cache any more */
     struct cache *own;   /* its cache, or NULL */
     struct cache *cache; /* the same, but cache_none if it has none, or while it works on it */
@@ -149,7 +151,7 @@ void heaps_free_batch(void *const *blocks, size_t count);
 void *heaps_allocate_zeroed(size_t size);
 void *heaps_resize(void *block, size_t size);
 void heaps_free(void *block);
-void heaps_free_sized(void *block, size_t alignment, size_t size);
+void heaps_free_sized(void *block, size_t alignment, size_t size); /* 0: none was named */
 size_t heaps_usable_size(const void *block);
 
 /* From rung 2 on: verifies what lies round all blocks, and reports what is broken. */
@@ -210,6 +212,9 @@ struct mapping *mapping_table_next(const struct mapping *mapping);
 /* Whole pages that read as zero; at rung 3 between guard pages, at a random place. */
 void *pages_map(size_t size);
 void pages_unmap(void *pages, size_t size);
+
+/* In the child: its chances are not to be its parent's. */
+void pages_after_fork(void);
 
 void *mapping_make(size_t alignment, size_t size);
 struct mapping *mapping_find(const void *block);

@@ -1,4 +1,4 @@
-/* One lock over all heaps: a futex (Drepper, Futexes Are Tricky, 2011: 0 free, 1 held, 2 held and awaited).
+/* One lock over all heaps: a futex (Drepper, Futexes Are Tricky, 2011) that says who has it, and whether it is awaited.
  *
  * While a thread is in a heap a signal handler may interrupt it, on the same thread, and free a block: taking the lock
  * would wait for ever. So each thread notes that it is inside; a handler that frees then leaves the block in a list,
@@ -7,8 +7,8 @@
  * follows it is verified: so there are places for blocks, and one that finds them all taken is lost.
  *
  * Around fork the lock is held, so that the child finds the heaps whole; what else happens around it on the same thread
- * may use them. A handler may fork while its thread is in a heap, with the lock: then it has it already, and both
- * processes go on there.
+ * may use them. A handler may fork while its thread is in a heap: if that has the lock, which says so by itself, both
+ * processes go on with it.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -27,39 +27,52 @@ _Thread_local struct lock_thread lock_thread = {.cache = &cache_none};
 _Atomic(void *) lock_deferred;
 
 static _Atomic(void *) deferred[KNOLL_HARDEN < 2 ? 1 : DEFERRED_MOST]; /* at rung 2: what lock_deferred says there is */
-static atomic_int lock;
+/* The address of the lock_thread of who has it, and 1 besides if somebody waits for it. */
+static _Atomic(uintptr_t) lock;
 
-static void futex(int operation, int value)
+static uintptr_t me(void)
+{
+    return (uintptr_t)&lock_thread;
+}
+
+/* On the low half of the lock, which has the bit. */
+static void futex(int operation, uint32_t value)
 {
     int error = errno;
-    syscall(SYS_futex, &lock, operation, value, NULL, NULL, 0);
+    uintptr_t low = (uintptr_t)&lock + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : sizeof lock - sizeof value);
+    syscall(SYS_futex, low, operation, value, NULL, NULL, 0);
     errno = error;
 }
 
 static __attribute__((noinline)) void wait_for_lock(void)
 {
     for (int spins = 0; spins < SPINS; spins++) {
-        int free = 0;
-        if (atomic_load_explicit(&lock, memory_order_relaxed) == 0 && atomic_compare_exchange_weak(&lock, &free, 1))
+        uintptr_t free = 0;
+        if (atomic_load_explicit(&lock, memory_order_relaxed) == 0 && atomic_compare_exchange_weak(&lock, &free, me()))
             return;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
     }
-    while (atomic_exchange(&lock, 2) != 0)
-        futex(FUTEX_WAIT_PRIVATE, 2);
+    for (;;) {
+        uintptr_t seen = 0;
+        if (atomic_compare_exchange_strong(&lock, &seen, me() | 1))
+            return;
+        if ((seen & 1) != 0 || atomic_compare_exchange_strong(&lock, &seen, seen | 1))
+            futex(FUTEX_WAIT_PRIVATE, (uint32_t)seen | 1);
+    }
 }
 
 static void take_lock(void)
 {
-    int free = 0;
-    if (!atomic_compare_exchange_strong(&lock, &free, 1))
+    uintptr_t free = 0;
+    if (!atomic_compare_exchange_strong(&lock, &free, me()))
         wait_for_lock();
 }
 
 static void give_lock(void)
 {
-    if (atomic_exchange(&lock, 0) == 2)
+    if ((atomic_exchange(&lock, 0) & 1) != 0)
         futex(FUTEX_WAKE_PRIVATE, 1);
 }
 
@@ -138,7 +151,15 @@ void lock_defer_free(void *block)
     while (!atomic_compare_exchange_weak(&lock_deferred, &next, block));
 }
 
-/* While the lock and what says who has it change, a handler may not come between: so it is inside. Whether it was. */
+/* ---- Forks ---- */
+
+/* The C library takes the lock of its list of files for a fork. Who has that may wait for a file, and who has the file
+ * for this lock: so first that of the list. */
+__attribute__((weak)) void _IO_list_lock(void);
+__attribute__((weak)) void _IO_list_unlock(void);
+__attribute__((weak)) void _IO_list_resetlock(void);
+
+/* What a handler does meanwhile waits. Whether this is in a handler that has come while its thread was in a heap. */
 static bool change_begins(void)
 {
     bool was_inside = lock_thread.inside;
@@ -155,8 +176,11 @@ static void change_ends(bool was_inside)
 
 static void before_fork(void)
 {
+    if (_IO_list_lock != NULL)
+        _IO_list_lock();
     bool was_inside = change_begins();
-    if (!lock_thread.has_lock)
+    lock_thread.took_lock = (atomic_load(&lock) & ~(uintptr_t)1) != me();
+    if (lock_thread.took_lock)
         take_lock();
     lock_thread.forks = true;
     change_ends(was_inside);
@@ -166,18 +190,25 @@ static void after_fork_in_parent(void)
 {
     bool was_inside = change_begins();
     lock_thread.forks = false;
-    if (!lock_thread.has_lock)
+    if (lock_thread.took_lock)
         give_lock();
     change_ends(was_inside);
+    if (_IO_list_unlock != NULL)
+        _IO_list_unlock();
 }
 
+/* Who waited for the lock is in the parent. */
 static void after_fork_in_child(void)
 {
     bool was_inside = change_begins();
     lock_thread.forks = false;
-    atomic_store(&lock, lock_thread.has_lock ? 1 : 0); /* its waiters are in the parent */
-    cache_leave_behind();
+    atomic_store(&lock, lock_thread.took_lock ? 0 : me());
+    if (!was_inside)
+        cache_leave_behind();
+    pages_after_fork();
     change_ends(was_inside);
+    if (_IO_list_resetlock != NULL)
+        _IO_list_resetlock();
 }
 
 void lock_watch_forks(void)

@@ -286,7 +286,8 @@ static void free_sized_slowly(void *block, size_t alignment, size_t size)
     errno = error;
 }
 
-EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+/* With an alignment of 0 if none is named: realloc keeps that of a block which had one. */
+static inline void free_known(void *block, size_t alignment, size_t size)
 {
     if (block == NULL)
         return;
@@ -296,9 +297,14 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
         free_slowly(block);
 }
 
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    free_known(block, alignment != 0 ? alignment : SIZE_MAX, size); /* 0 is no alignment */
+}
+
 EXPORT void free_sized(void *block, size_t size)
 {
-    free_aligned_sized(block, 1, size);
+    free_known(block, 0, size);
 }
 
 /* ---- Asking, and trimming ---- */

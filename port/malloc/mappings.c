@@ -21,6 +21,11 @@ void pages_unmap(void *pages, size_t size)
     munmap(pages, size);
 }
 
+/* Nothing is by chance here. */
+void pages_after_fork(void)
+{
+}
+
 static void put(struct mapping mapping)
 {
     mapping_table_put(mapping);

@@ -26,7 +26,7 @@ void options_complain(const char *name, const char *value, const char *what)
 const char *options_value(char *const *environment, const char *name)
 {
     size_t length = strlen(name);
-    for (; *environment != NULL && getauxval(AT_SECURE) == 0; environment++)
+    for (; environment != NULL && *environment != NULL && getauxval(AT_SECURE) == 0; environment++)
         if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
             return *environment + length + 1;
     return NULL;
@@ -52,6 +52,10 @@ static void read_number(char *const *environment, const char *name, uint64_t lea
 
 void options_read(char *const *environment)
 {
+    static bool are_read;
+    if (are_read || environment == NULL)
+        return;
+    are_read = true;
     uint64_t stats = 0;
     uint64_t stats_signal = 0;
     uint64_t huge_pages = 0;

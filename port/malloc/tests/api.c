@@ -190,6 +190,20 @@ static void sized(void **state)
     free_aligned_sized(NULL, 64, 10);
 }
 
+/* What realloc gave is freed with its size alone, though it keeps the alignment that the block had. */
+static void sized_after_realloc(void **state)
+{
+    static const size_t alignments[] = {64, 4096}, sizes[] = {128, 200, 6400, 8192, 9000, 200000, MIB(50), MIB(60)};
+    (void)state;
+    for (size_t a = 0; a < 2; a++)
+        for (size_t from = 0; from < 8; from++)
+            for (size_t to = 0; to < 8; to++) {
+                void *block = aligned_alloc(alignments[a], sizes[from]);
+                assert_non_null(block = realloc(block, sizes[to]));
+                free_sized(block, sizes[to]);
+            }
+}
+
 /* ---- What is told ---- */
 
 static void numbers(void **state)
@@ -223,9 +237,11 @@ static void numbers(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size), cmocka_unit_test(cleared),  cmocka_unit_test(too_much),
-        cmocka_unit_test(alignments), cmocka_unit_test(resizing), cmocka_unit_test(errno_survives),
-        cmocka_unit_test(sized),      cmocka_unit_test(numbers),
+        cmocka_unit_test(every_size), cmocka_unit_test(cleared),
+        cmocka_unit_test(too_much),   cmocka_unit_test(alignments),
+        cmocka_unit_test(resizing),   cmocka_unit_test(errno_survives),
+        cmocka_unit_test(sized),      cmocka_unit_test(sized_after_realloc),
+        cmocka_unit_test(numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

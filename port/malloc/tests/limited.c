@@ -50,12 +50,22 @@ int main(void)
     pthread_t thread;
     expect(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0, "nor for a thread");
 
+    for (size_t i = 0; i < count; i++)
+        free(blocks[i]);
+    count = 0;
+    large = malloc(MIB(50));
     unsigned char *block = malloc(1000);
     for (size_t size = MIB(1); size >= 16; size /= 2)
         while (count < sizeof blocks / sizeof blocks[0] && (blocks[count] = malloc(size)) != NULL)
             count++;
     expect(block != NULL && realloc(block, 100) == block, "a block did not get smaller where it is");
     free_sized(block, 100);
+    for (size_t size = MIB(40); size >= MIB(10); size /= 2) {
+        unsigned char *smaller = realloc(large, size);
+        expect(smaller != NULL, "a large block did not get smaller");
+        large = smaller != NULL ? smaller : large;
+    }
+    free(large);
     while (count > 0)
         free(blocks[--count]);
     return failures != 0;
