@@ -12,14 +12,19 @@
 
 #include "children.h"
 
-#define FORKS 300
+#define FORKS 100
 
 static void *volatile sink;
 
-static void start(void *(*act)(void *))
+static void start_with(void *(*act)(void *), void *argument)
 {
     pthread_t thread;
-    child_expects(pthread_create(&thread, NULL, act, NULL) == 0);
+    child_expects(pthread_create(&thread, NULL, act, argument) == 0);
+}
+
+static void start(void *(*act)(void *))
+{
+    start_with(act, NULL);
 }
 
 /* ---- In a handler ---- */
@@ -92,19 +97,15 @@ int pthread_setspecific(pthread_key_t key, const void *value)
     return real(key, value);
 }
 
-static void *write_to_two(void *argument)
+static pthread_barrier_t all_took;
+
+/* Another's block that waits in its cache is none that this thread can get. */
+static void *take_another(void *waiting)
 {
-    size_t own = (uintptr_t)argument;
-    for (size_t i = 0; i < 5000000; i++) {
-        size_t *volatile one = malloc(40), *volatile other = malloc(40);
-        child_expects(one != other);
-        *one = own;
-        *other = own;
-        child_expects(*(volatile size_t *)one == own && *(volatile size_t *)other == own);
-        free(one);
-        free(other);
-    }
-    return argument;
+    void *block = malloc(40);
+    child_expects(block != waiting);
+    pthread_barrier_wait(&all_took); /* until when no other thread gets this one's cache */
+    return block;
 }
 
 static void *get_a_cache(void *argument)
@@ -112,13 +113,13 @@ static void *get_a_cache(void *argument)
     armed = 1;
     free(sink = malloc(40));
     if (goes_on) {
-        pthread_t others[2];
         alarm(CHILD_SECONDS);
-        for (uintptr_t i = 0; i < 2; i++)
-            child_expects(pthread_create(&others[i], NULL, write_to_two, (void *)(i + 1)) == 0);
-        write_to_two((void *)3);
-        for (size_t i = 0; i < 2; i++)
-            child_expects(pthread_join(others[i], NULL) == 0);
+        void *block = malloc(40);
+        free(block);
+        pthread_barrier_init(&all_took, NULL, 5);
+        for (size_t i = 0; i < 4; i++)
+            start_with(take_another, block);
+        pthread_barrier_wait(&all_took);
         _exit(0);
     }
     return argument;
