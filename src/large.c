@@ -19,8 +19,8 @@ static size_t units_for(size_t size)
 
 size_t knoll_large_length(size_t alignment, size_t size)
 {
-    /* The most that can be rounded up: in classic to the greatest power of two, in compact to a multiple of a unit. */
-    if (size > (KNOLL_PROFILE == KNOLL_CLASSIC ? SIZE_MAX / 2 + 1 : SIZE_MAX - 2 * UNIT))
+    /* The greatest power of two in classic; in compact all but the tables, of four bytes for each unit of 512. */
+    if (size > (KNOLL_PROFILE == KNOLL_CLASSIC ? SIZE_MAX / 2 + 1 : SIZE_MAX - SIZE_MAX / 128))
         return 0;
     return knoll_pages_round(units_for(size), alignment <= UNIT ? 1 : alignment >> KNOLL_UNIT_SHIFT);
 }

@@ -28,27 +28,6 @@ static struct knoll_stats stats_now(void)
     return stats;
 }
 
-/* On 32 bits, where the regions together may have more bytes than the longest run: it is said of these that they do. */
-static void longer_than_any_run(void **state)
-{
-    static const size_t too_many[] = {SIZE_MAX / 2 + 2, SIZE_MAX - 20000};
-    (void)state;
-    if (sizeof(size_t) > 4)
-        return;
-    make_heap(&heap, arena, KIB(256));
-    size_t total = heap.total;
-    void *block = knoll_malloc(&heap, 60000);
-    size_t usable = knoll_usable_size(&heap, block);
-    for (size_t i = 0; i < 2; i++) {
-        heap.total = too_many[1];
-        assert_null(knoll_realloc(&heap, block, too_many[i]));
-        heap.total = total;
-        assert_int_equal(knoll_usable_size(&heap, block), usable);
-        assert_int_equal(knoll_check(&heap), 0);
-    }
-    knoll_free(&heap, block);
-}
-
 static void realloc_of_null_is_malloc(void **state)
 {
     (void)state;
@@ -391,7 +370,6 @@ static void a_run_grows_into_what_was_written(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(realloc_of_null_is_malloc),
-    cmocka_unit_test(longer_than_any_run),
     cmocka_unit_test(from_every_size_to_every_other),
     cmocka_unit_test(alignment_is_kept),
     cmocka_unit_test(failure_leaves_the_block),
