@@ -6,6 +6,14 @@
 
 /* ---- While a span is given up ---- */
 
+/* The first processor gives back all that it has, while others do this at each point. */
+static void drain_while(void (*others_act)(void))
+{
+    hook = others_act;
+    knoll_cpu_drain(&first);
+    hook = NULL;
+}
+
 static size_t taken, freed, limit;
 
 /* Takes what has become free last, and gives back the run behind it, with which the way on begins. */
@@ -31,9 +39,7 @@ static void runs_are_freed_while_their_span_goes(void **state)
     freed = 0;
     take_the_rest();
     expect_sound();
-    hook = take_and_free;
-    knoll_cpu_drain(&first);
-    hook = NULL;
+    drain_while(take_and_free);
     assert_true(taken > limit && freed > 0);
     expect_sound();
     assert_true(cpus.heap.peak <= cpus.heap.total);
@@ -67,9 +73,7 @@ static void a_span_goes_to_another_at_once(void **state)
     knoll_cpu_free(&first, knoll_cpu_malloc(&first, SHORTEST));
     size_t span = group_unit(first.spans);
     others = 0;
-    hook = take_the_span;
-    knoll_cpu_drain(&first);
-    hook = NULL;
+    drain_while(take_the_span);
     assert_true(others > 4);
     bool is_the_same = false;
     for (size_t i = 0; i < others; i++) {
@@ -101,9 +105,7 @@ static void slabs_are_made_where_a_span_was(void **state)
         knoll_cpu_free(&first, blocks[i]);
     take_the_rest();
     others = 0;
-    hook = take_slabs;
-    knoll_cpu_drain(&first);
-    hook = NULL;
+    drain_while(take_slabs);
     assert_true(others > 0);
     struct knoll_stats stats;
     knoll_cpus_get_stats(&cpus, &stats);
@@ -134,9 +136,7 @@ static void slabs_are_made_where_a_span_is_given_up(void **state)
     for (size_t i = 1; i < count; i += 2)
         knoll_cpu_free(&first, blocks[i]);
     others = 0;
-    hook = take_a_slab_and_count;
-    knoll_cpu_drain(&first);
-    hook = NULL;
+    drain_while(take_a_slab_and_count);
     assert_non_null(blocks[0]);
     expect_sound();
 }
@@ -165,9 +165,7 @@ static void what_is_held_and_freed_is_counted(void **state)
     struct knoll_stats stats;
     size_t count = halve_a_span();
     expected = used_now();
-    hook = expect_the_same_use;
-    knoll_cpu_drain(&first);
-    hook = NULL;
+    drain_while(expect_the_same_use);
     knoll_cpus_get_stats(&cpus, &stats);
     assert_int_equal(stats.allocations - stats.frees, count / 2);
     assert_int_equal(stats.allocations, 2 + count / 2); /* two spans, of which the other went before, and its runs */
@@ -238,9 +236,7 @@ static void runs_are_made_where_a_span_is_given_up(void **state)
     (void)halve_a_span();
     take_the_rest();
     others = 0;
-    hook = take_runs;
-    knoll_cpu_drain(&first);
-    hook = NULL;
+    drain_while(take_runs);
     assert_true(others > 0);
     expect_sound();
 }

@@ -11,7 +11,8 @@
  *     late.c              the C++ library, where it is loaded late
  *     report.c            what is printed, without allocating
  *
- * Each calls only those below it, but for lock.c, which has heaps.c take back what handlers have freed.
+ * Each calls only those below it, but for lock.c, which has cache.c and heaps.c take back what handlers have freed, and
+ * take over what a fork leaves behind.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_MALLOC_INTERNAL_H
