@@ -194,6 +194,27 @@
 #error "KNOLL_ANNOTATE must be from 0 to 2"
 #endif
 
+/* KNOLL_LEAN_SHIFT, of knoll_lean.h alone: its smallest block is 2^KNOLL_LEAN_SHIFT bytes, from 4 to 6. Default 5, so
+ * 32 bytes. Its tables take 1 / (2 << KNOLL_LEAN_SHIFT) of a region: 1.6 %. */
+#ifndef KNOLL_LEAN_SHIFT
+#define KNOLL_LEAN_SHIFT 5
+#endif
+
+#if KNOLL_LEAN_SHIFT < 4 || KNOLL_LEAN_SHIFT > 6
+#error "KNOLL_LEAN_SHIFT must be from 4 to 6"
+#endif
+
+/* KNOLL_LEAN_LISTS, of knoll_lean.h alone: how many lengths of blocks it has, each twice the one before, from 10 to 32,
+ * and such that the longest is less than SIZE_MAX. A region is shorter than the longest twice. Default 24: blocks of up
+ * to 256 MiB. Each takes two pointers in struct knoll_lean_heap, and may add a step to a call. */
+#ifndef KNOLL_LEAN_LISTS
+#define KNOLL_LEAN_LISTS 24
+#endif
+
+#if KNOLL_LEAN_LISTS < 10 || KNOLL_LEAN_LISTS > 32
+#error "KNOLL_LEAN_LISTS must be from 10 to 32"
+#endif
+
 /* What follows is derived: not knobs. */
 #define KNOLL_REGIONS_MAX (1 << KNOLL_REGION_BITS)
 

@@ -266,7 +266,7 @@ static bool resize_run(struct knoll_heap *heap, struct guarded *guarded, size_t 
             return false;
         broken = size > guarded->block.size ? knoll_fill_broken(guarded->end, end) : NULL;
         if (broken != NULL) { /* the heap is made as it was when this is reported */
-            knoll_large_resize(heap, number, (uint32_t)(guarded->block.size >> KNOLL_UNIT_SHIFT));
+            (void)knoll_large_resize(heap, number, (uint32_t)(guarded->block.size >> KNOLL_UNIT_SHIFT));
             knoll_evidence(heap, KNOLL_FAULT_WRITE_AFTER_FREE, broken, caller, NULL, broken, NULL);
             knoll_fill(guarded->end, end);
         }
@@ -303,7 +303,7 @@ static bool stays_anyway(struct knoll_heap *heap, struct guarded *guarded, unsig
     if (whole > guarded->block.size)
         return false;
     if (guarded->block.place.shape == NULL)
-        resize_run(heap, guarded, knoll_large_length((size_t)1 << log2, whole), caller);
+        (void)resize_run(heap, guarded, knoll_large_length((size_t)1 << log2, whole), caller);
     return true;
 }
 

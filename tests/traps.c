@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "knoll_lean.h"
 #include "support.h"
 
 #define LAST_FAULT (IS_BYTE_EXACT ? KNOLL_FAULT_WRITE_AFTER_FREE : KNOLL_FAULT_SIZE)
 
 static struct knoll_heap heap;
 
-static void provoke(enum knoll_fault fault)
+static void provoke_knoll(enum knoll_fault fault)
 {
     static unsigned char elsewhere[64];
     unsigned char *block = knoll_malloc(&heap, 100);
@@ -60,8 +61,19 @@ static void provoke(enum knoll_fault fault)
     }
 }
 
+static void provoke_lean(enum knoll_fault fault)
+{
+    static struct knoll_lean_heap lean;
+    unsigned char *start = arena_at(KNOLL_LEAN_UNIT, 0);
+    assert_int_equal(knoll_lean_init(&lean, start, KIB(64)), KNOLL_OK);
+    unsigned char *block = knoll_lean_malloc(&lean, 100);
+    knoll_lean_free(&lean, fault == KNOLL_FAULT_NONE      ? block
+                           : fault == KNOLL_FAULT_FOREIGN ? start + KIB(64)
+                                                          : block + 1);
+}
+
 /* The signal that ended a process which did this; 0 if it ended by itself. */
-static int signal_of(enum knoll_fault fault)
+static int signal_of(void (*provoke)(enum knoll_fault), enum knoll_fault fault)
 {
     static const int traps[] = {SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE};
     int status = 0;
@@ -83,9 +95,9 @@ static void a_fault_traps(void **state)
     (void)state;
     make_heap(&heap, arena, KIB(64));
     knoll_set_fault_handler(&heap, NULL);
-    assert_int_equal(signal_of(KNOLL_FAULT_NONE), 0);
+    assert_int_equal(signal_of(provoke_knoll, KNOLL_FAULT_NONE), 0);
     for (int fault = KNOLL_FAULT_DOUBLE_FREE; fault <= LAST_FAULT; fault++) {
-        int ended_by = signal_of((enum knoll_fault)fault);
+        int ended_by = signal_of(provoke_knoll, (enum knoll_fault)fault);
         assert_true(ended_by == SIGILL || ended_by == SIGTRAP);
     }
 }
@@ -96,12 +108,23 @@ static void trapping_is_the_default(void **state)
     (void)state;
     memset(&heap, 0xA5, sizeof heap);
     assert_int_equal(knoll_init(&heap, arena, KIB(64)), KNOLL_OK);
-    int ended_by = signal_of(KNOLL_FAULT_INTERIOR);
+    int ended_by = signal_of(provoke_knoll, KNOLL_FAULT_INTERIOR);
+    assert_true(ended_by == SIGILL || ended_by == SIGTRAP);
+}
+
+static void a_fault_of_lean_traps(void **state)
+{
+    (void)state;
+    assert_int_equal(signal_of(provoke_lean, KNOLL_FAULT_NONE), 0);
+    int ended_by = signal_of(provoke_lean, KNOLL_FAULT_FOREIGN);
+    assert_true(ended_by == SIGILL || ended_by == SIGTRAP);
+    ended_by = signal_of(provoke_lean, KNOLL_FAULT_NOT_HANDED_OUT);
     assert_true(ended_by == SIGILL || ended_by == SIGTRAP);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_fault_traps),
+    cmocka_unit_test(a_fault_of_lean_traps),
     cmocka_unit_test(trapping_is_the_default),
 };
 

@@ -22,9 +22,9 @@ enum { REGION_ALIGNMENT = 2 << 20 };
 /* Those that were built with the harness. A malloc that is not installed is left out. */
 static const char *const built_in[] = {"knoll-classic", "knoll-classic-sized",
                                        "knoll-compact", "knoll-compact-sized",
-                                       "glibc",         "mimalloc",
-                                       "jemalloc",      "tcmalloc",
-                                       "empty"};
+                                       "knoll-lean",    "glibc",
+                                       "mimalloc",      "jemalloc",
+                                       "tcmalloc",      "empty"};
 enum { BUILT_IN = sizeof built_in / sizeof built_in[0] };
 
 static bool stay_on_cpu(long cpu)

@@ -6,7 +6,7 @@ endfunction()
 
 set(quick --rounds 1 --pairs 1000)
 set(csv ${CMAKE_CURRENT_BINARY_DIR}/smoke.csv)
-expect_speed(smoke 0 "FIFO.*knoll-classic .*knoll-classic-sized .*knoll-compact .*knoll-compact-sized .*glibc .*empty "
+expect_speed(smoke 0 "FIFO.*knoll-classic .*knoll-classic-sized .*knoll-compact .*knoll-compact-sized .*knoll-lean .*glibc .*empty "
     ${quick} --csv ${csv})
 expect_speed(other_draws 0 "uniform sizes, seed 7.*glibc .*empty " ${quick} --uniform --seed 7)
 expect_speed(selection 0 "mixed\n.*knoll-compact .*glibc .*empty " ${quick} --workload mixed --contender knoll-compact)

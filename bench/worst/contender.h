@@ -22,15 +22,29 @@ enum path {
 };
 
 /* The functions of the heap that are called. */
-enum entry { ENTRY_MALLOC, ENTRY_ALIGNED_ALLOC, ENTRY_FREE, ENTRY_COUNT };
+enum entry {
+    ENTRY_MALLOC,
+    ENTRY_ALIGNED_ALLOC, /* with an alignment that every block has */
+    ENTRY_ALIGNED_MORE,  /* the same function, with more */
+    ENTRY_FREE,
+    ENTRY_FREE_SIZED,
+    ENTRY_COUNT
+};
 
 extern const char *const contender_name;
 bool contender_init(void *start, size_t size);
 
+/* A block as it was asked for. */
+struct request {
+    void *block;
+    size_t size;
+    size_t alignment; /* 8 where none is named */
+};
+
 /* Calls the heap once and returns by how much *count went up. With `really` false an empty function is called in its
- * place, by the same code: what that returns is to be subtracted. The allocating ones leave the result in *block; the
- * alignment that is asked for is 8. */
-uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, size_t size, void **block);
+ * place, by the same code: what that returns is to be subtracted. The allocating ones leave the result in
+ * request->block. */
+uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, struct request *request);
 
 /* What the latest call did. To be asked after every call, because it compares with what it saw the time before. */
 enum path contender_path(void);

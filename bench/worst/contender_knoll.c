@@ -9,6 +9,7 @@
 typedef void *malloc_function(struct knoll_heap *, size_t);
 typedef void *aligned_function(struct knoll_heap *, size_t, size_t);
 typedef void free_function(struct knoll_heap *, void *);
+typedef void sized_function(struct knoll_heap *, void *, size_t, size_t);
 
 static struct knoll_heap heap;
 static struct knoll_stats seen;
@@ -24,6 +25,7 @@ static void empty(void)
 static malloc_function *volatile mallocs[] = {(malloc_function *)empty, knoll_malloc};
 static aligned_function *volatile aligned_allocs[] = {(aligned_function *)empty, knoll_aligned_alloc};
 static free_function *volatile frees[] = {(free_function *)empty, knoll_free};
+static sized_function *volatile sized_frees[] = {(sized_function *)empty, knoll_free_aligned_sized};
 
 const char *const contender_name = KNOLL_PROFILE == KNOLL_CLASSIC ? "knoll-classic" : "knoll-compact";
 
@@ -36,37 +38,46 @@ bool contender_init(void *start, size_t size)
     return made;
 }
 
-static uint32_t call_malloc(const volatile uint64_t *count, malloc_function *function, size_t size, void **block)
+static uint32_t call_malloc(const volatile uint64_t *count, malloc_function *function, struct request *request)
 {
     uint64_t before = *count;
-    *block = function(&heap, size);
+    request->block = function(&heap, request->size);
     return (uint32_t)(*count - before);
 }
 
-static uint32_t call_aligned_alloc(const volatile uint64_t *count, aligned_function *function, size_t size,
-                                   void **block)
+static uint32_t call_aligned_alloc(const volatile uint64_t *count, aligned_function *function, struct request *request)
 {
     uint64_t before = *count;
-    *block = function(&heap, 8, size);
+    request->block = function(&heap, request->alignment, request->size);
     return (uint32_t)(*count - before);
 }
 
-static uint32_t call_free(const volatile uint64_t *count, free_function *function, void *block)
+static uint32_t call_free(const volatile uint64_t *count, free_function *function, const struct request *request)
 {
     uint64_t before = *count;
-    function(&heap, block);
+    function(&heap, request->block);
     return (uint32_t)(*count - before);
 }
 
-uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, size_t size, void **block)
+static uint32_t call_free_sized(const volatile uint64_t *count, sized_function *function, const struct request *request)
+{
+    uint64_t before = *count;
+    function(&heap, request->block, request->alignment, request->size);
+    return (uint32_t)(*count - before);
+}
+
+uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, struct request *request)
 {
     seen_short = false;
     if (entry == ENTRY_FREE)
-        return call_free(count, frees[really], *block);
-    uint32_t counted = entry == ENTRY_ALIGNED_ALLOC ? call_aligned_alloc(count, aligned_allocs[really], size, block)
-                                                    : call_malloc(count, mallocs[really], size, block);
-    seen_small = size <= KNOLL_SLAB_MAXIMUM;
-    seen_short = really && *block != NULL && knoll_usable_size(&heap, *block) != knoll_good_size(&heap, 1, size);
+        return call_free(count, frees[really], request);
+    if (entry == ENTRY_FREE_SIZED)
+        return call_free_sized(count, sized_frees[really], request);
+    uint32_t counted = entry == ENTRY_MALLOC ? call_malloc(count, mallocs[really], request)
+                                             : call_aligned_alloc(count, aligned_allocs[really], request);
+    size_t good = knoll_good_size(&heap, request->alignment, request->size);
+    seen_small = good <= KNOLL_SLAB_MAXIMUM;
+    seen_short = really && request->block != NULL && knoll_usable_size(&heap, request->block) != good;
     return counted;
 }
 

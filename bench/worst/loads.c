@@ -10,6 +10,10 @@
  * are tiny, that are a byte too big for the holes, and that are an eighth of the heap; then all is freed in random
  * order.
  *
+ * tides: blocks come and go, first more come and then as many go, three times to fill ever more of the heap; sizes to a
+ * third of the heap, from 8 bytes on, and of at least 500, and then with alignments too; half of the frees name size
+ * and alignment.
+ *
  * warm: blocks of one size are allocated and freed by turns, one to eight at a time: the calls that are meant to be the
  * shortest.
  *
@@ -94,6 +98,46 @@ static void comb_8192(struct session *session, size_t heap_bytes, void **block)
     comb(session, heap_bytes, block, 8192);
 }
 
+#define TIDES       6
+#define TIDES_CALLS (CALLS / 2)
+
+/* One tide: most of its first quarter's calls allocate, as many free as allocate then. */
+static void tide(struct session *session, size_t heap_bytes, struct request *held, size_t most, unsigned number)
+{
+    double least = number % 3 == 1 ? 8 : number % 3 == 2 ? 500 : 1;
+    double greatest = number % 2 != 0 ? 65536 : (double)heap_bytes / 3;
+    size_t blocks = 0;
+    for (uint32_t i = 0; i < TIDES_CALLS; i++) {
+        uint32_t allocating = i < TIDES_CALLS / 4 ? 900 : 500; /* of 1,000 */
+        if (blocks == 0 || (blocks < most && session_random(session, 1000) < allocating)) {
+            bool aligns = number >= TIDES / 2 && session_random(session, 10) < 3;
+            struct request request = {NULL, log_uniform(session, least, greatest),
+                                      aligns ? (size_t)1 << session_random(session, 16) : 8};
+            if (session_ask(session, &request))
+                held[blocks++] = request;
+        } else {
+            size_t i_th = session_random(session, (uint32_t)blocks);
+            session_give(session, &held[i_th], session_random(session, 2) == 0);
+            held[i_th] = held[--blocks];
+        }
+    }
+    while (blocks != 0) {
+        size_t i_th = session_random(session, (uint32_t)blocks);
+        session_give(session, &held[i_th], false);
+        held[i_th] = held[--blocks];
+    }
+}
+
+static void tides(struct session *session, size_t heap_bytes, void **block)
+{
+    struct request *held = (struct request *)(void *)block; /* a third as many */
+    size_t room = LOAD_BLOCKS(heap_bytes) / 3;
+    for (unsigned number = 0; number < TIDES; number++) {
+        size_t most = heap_bytes / MIXED_MEAN * (1 + number) / 2 + 50;
+        tide(session, heap_bytes, held, most < room ? most : room, number);
+    }
+}
+
 static void warm(struct session *session, size_t heap_bytes, void **block)
 {
     (void)heap_bytes;
@@ -108,5 +152,6 @@ static void warm(struct session *session, size_t heap_bytes, void **block)
 }
 
 const struct load loads[LOAD_COUNT] = {
-    {"mixed", mixed}, {"crowded", crowded}, {"comb-64", comb_64}, {"comb-8192", comb_8192}, {"warm", warm},
+    {"mixed", mixed},         {"crowded", crowded}, {"comb-64", comb_64},
+    {"comb-8192", comb_8192}, {"tides", tides},     {"warm", warm},
 };

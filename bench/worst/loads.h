@@ -11,7 +11,7 @@ struct load {
     void (*run)(struct session *session, size_t heap_bytes, void **block); /* block: room for LOAD_BLOCKS(heap_bytes) */
 };
 
-#define LOAD_COUNT 5
+#define LOAD_COUNT 6
 extern const struct load loads[LOAD_COUNT];
 
 #define LOAD_BLOCKS(heap_bytes) ((heap_bytes) / 64 + 32768)

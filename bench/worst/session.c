@@ -11,8 +11,8 @@ void session_start(struct session *session)
 {
     *session = (struct session){.counter = session->counter};
     for (enum entry entry = 0; entry < ENTRY_COUNT; entry++) {
-        void *block = NULL;
-        session->empty[entry] = contender_call(&session->counter->instructions, false, entry, 1, &block);
+        struct request request = {NULL, 1, 8};
+        session->empty[entry] = contender_call(&session->counter->instructions, false, entry, &request);
     }
 }
 
@@ -24,11 +24,10 @@ static void save_worst(struct tally *tally, const struct counter *counter, uint6
         tally->address[i] = counter->address[(start + i) % COUNTER_TRACE];
 }
 
-static void call(struct session *session, enum entry entry, size_t size, void **block)
+static void call(struct session *session, enum entry entry, struct request *request)
 {
     uint64_t start = session->counter->instructions;
-    uint32_t own =
-        contender_call(&session->counter->instructions, true, entry, size, block) - session->empty[entry] + 1;
+    uint32_t own = contender_call(&session->counter->instructions, true, entry, request) - session->empty[entry] + 1;
     uint64_t end = session->counter->instructions;
 
     struct tally *tally = &session->tally[entry][contender_path()];
@@ -45,15 +44,27 @@ static void call(struct session *session, enum entry entry, size_t size, void **
 
 void *session_allocate(struct session *session, size_t size)
 {
-    void *block;
-    call(session, session->allocating, size, &block);
-    return block;
+    struct request request = {NULL, size, 8};
+    call(session, session->allocating, &request);
+    return request.block;
 }
 
 void session_free(struct session *session, void *block)
 {
+    struct request request = {block, 0, 0};
     if (block != NULL)
-        call(session, ENTRY_FREE, 0, &block);
+        call(session, ENTRY_FREE, &request);
+}
+
+bool session_ask(struct session *session, struct request *request)
+{
+    call(session, request->alignment > 16 ? ENTRY_ALIGNED_MORE : session->allocating, request);
+    return request->block != NULL;
+}
+
+void session_give(struct session *session, struct request *request, bool is_sized)
+{
+    call(session, is_sized ? ENTRY_FREE_SIZED : ENTRY_FREE, request);
 }
 
 uint32_t session_random(struct session *session, uint32_t below)

@@ -34,6 +34,10 @@ void session_start(struct session *session);
 void *session_allocate(struct session *session, size_t size);
 void session_free(struct session *session, void *block); /* NULL is not passed on */
 
+/* The same, with an alignment, and with or without naming size and alignment. False if there is no memory. */
+bool session_ask(struct session *session, struct request *request);
+void session_give(struct session *session, struct request *request, bool is_sized);
+
 /* Evenly from 0 to below - 1. */
 uint32_t session_random(struct session *session, uint32_t below);
 

@@ -22,7 +22,7 @@
 #define LARGEST_MIB 256
 
 static const size_t heap_mib[] = {1, 16, LARGEST_MIB};
-static const char *const entry_names[ENTRY_COUNT] = {"malloc", "aligned_alloc", "free"};
+static const char *const entry_names[ENTRY_COUNT] = {"malloc", "aligned_alloc", "aligned_more", "free", "free_sized"};
 static const char *const path_names[PATH_COUNT] = {"magazine", "slab", "resize", "large", "short", "failed", "reclaim"};
 
 static _Noreturn void fail(const char *what)

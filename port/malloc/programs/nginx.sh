@@ -22,7 +22,10 @@ CONFIGURATION
 chmod 755 "$PWD"
 $UNDER nginx -p "$PWD" -c nginx.conf -e "$PWD/error.log" &
 server=$!
-while [[ ! -S socket ]]; do sleep 0.1; done
+while [[ ! -S socket ]]; do
+    kill -0 $server || exit 1 # it has ended
+    sleep 0.1
+done
 for ((round = 0; round < 30; round++)); do
     for ((i = 1; i <= 20; i++)); do
         curl -s --unix-socket socket --compressed "http://localhost/file$i" | cksum
