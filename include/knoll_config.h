@@ -58,11 +58,19 @@
 #define KNOLL_MEMORY_IS_ZERO 0
 #endif
 
+#if KNOLL_MEMORY_IS_ZERO != 0 && KNOLL_MEMORY_IS_ZERO != 1
+#error "KNOLL_MEMORY_IS_ZERO must be 0 or 1"
+#endif
+
 /* KNOLL_TABLE_SLACK: how many bytes at least are left unused between a region's tables and its first unit. Default 0.
  * With two pages less one byte there is a whole page in between, wherever the tables end, that can be made
  * inaccessible. */
 #ifndef KNOLL_TABLE_SLACK
 #define KNOLL_TABLE_SLACK 0
+#endif
+
+#if KNOLL_TABLE_SLACK < 0
+#error "KNOLL_TABLE_SLACK must be at least 0"
 #endif
 
 /* KNOLL_CPUS: for how many processors a struct knoll_cpus (knoll_cpu.h) is. Default 64. Each costs 64 bytes in it. */
@@ -75,9 +83,13 @@
 #endif
 
 /* KNOLL_CPU_BYTES: what a processor may have free of each size class, besides 64 blocks; but always as much as 64
- * blocks. Default 64 KiB. What is more goes back to the heap under its lock. */
+ * blocks. Default 64 KiB; up to 1 GiB. What is more goes back to the heap under its lock. */
 #ifndef KNOLL_CPU_BYTES
 #define KNOLL_CPU_BYTES 65536
+#endif
+
+#if KNOLL_CPU_BYTES < 0 || KNOLL_CPU_BYTES > 1073741824
+#error "KNOLL_CPU_BYTES must be from 0 to 1073741824"
 #endif
 
 /* KNOLL_CPU_ENTRY: what the table for processors takes for each page (compact: two KiB), 64 or 32 bytes. Default 64, a
@@ -147,6 +159,10 @@
 #define KNOLL_QUARANTINE_BLOCKS 64
 #endif
 
+#if KNOLL_QUARANTINE_BYTES < 0
+#error "KNOLL_QUARANTINE_BYTES must be at least 0"
+#endif
+
 #if KNOLL_QUARANTINE_BLOCKS < 1 || KNOLL_QUARANTINE_BLOCKS > 65536
 #error "KNOLL_QUARANTINE_BLOCKS must be from 1 to 65536"
 #endif
@@ -157,11 +173,19 @@
 #define KNOLL_BLOCK_AGE 0
 #endif
 
+#if KNOLL_BLOCK_AGE != 0 && KNOLL_BLOCK_AGE != 1
+#error "KNOLL_BLOCK_AGE must be 0 or 1"
+#endif
+
 /* KNOLL_FAULT_REPORT: 1 to describe the last fault in knoll_last_fault, 0 not to. Default 1.
  * It is the only writable datum of the library, 120 bytes on a 64-bit target, and costs a few hundred bytes of
  * code; nothing is done but at a fault. */
 #ifndef KNOLL_FAULT_REPORT
 #define KNOLL_FAULT_REPORT 1
+#endif
+
+#if KNOLL_FAULT_REPORT != 0 && KNOLL_FAULT_REPORT != 1
+#error "KNOLL_FAULT_REPORT must be 0 or 1"
 #endif
 
 #if KNOLL_HARDEN >= 2 && !KNOLL_FAULT_REPORT
