@@ -34,10 +34,11 @@ endif()
 target_include_directories(knoll_bare PUBLIC ${KNOLL_BARE_DIR})
 target_compile_options(knoll_bare PRIVATE
     $<$<COMPILE_LANGUAGE:C>:$<TARGET_PROPERTY:knoll_warnings,INTERFACE_COMPILE_OPTIONS>>)
+set(alone -fno-lto) # memory.c says why
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
-    set_source_files_properties(${KNOLL_BARE_DIR}/memory.c PROPERTIES
-        COMPILE_OPTIONS -fno-tree-loop-distribute-patterns) # memory.c says why
+    list(APPEND alone -fno-tree-loop-distribute-patterns)
 endif()
+set_source_files_properties(${KNOLL_BARE_DIR}/memory.c PROPERTIES COMPILE_OPTIONS "${alone}")
 
 function(knoll_add_image name)
     cmake_parse_arguments(PARSE_ARGV 1 IMAGE "" "" "SOURCES;LIBRARIES")

@@ -2,7 +2,8 @@
  * the common case and several times faster; bytes elsewhere, because not every processor loads an unaligned word.
  *
  * A compiler that recognises these loops would make each of them a call of itself: compile this file with that
- * recognition off (-ffreestanding in clang, -fno-tree-loop-distribute-patterns in gcc).
+ * recognition off (-ffreestanding in clang, -fno-tree-loop-distribute-patterns in gcc). And without optimisation at
+ * link time (-fno-lto): there functions that nothing calls yet are dropped before the calls of them are made.
  *
  * SPDX-License-Identifier: MIT */
 #include <string.h>
