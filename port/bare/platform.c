@@ -12,6 +12,8 @@
 #define GUARD_BYTES   256
 #define GUARD_PATTERN 0xa5
 
+unsigned (*target_processor)(void);
+
 static size_t distance(const unsigned char *from, const unsigned char *to)
 {
     return (uintptr_t)to - (uintptr_t)from; /* of symbols, which C does not know to be in one object */
@@ -55,13 +57,26 @@ static void say_address(uintptr_t address)
     }
 }
 
-_Noreturn void platform_exception(const char *cause, uintptr_t program_counter, uintptr_t address)
+/* Returns on the first processor that comes here, and only once. */
+static void claim_telling(void)
 {
-    static bool telling;
-    if (telling) { /* an exception in what follows: no text, but an end */
+    static unsigned telling; /* the processor's number, and one */
+    unsigned nobody = 0;
+    unsigned self = 1 + (target_processor == NULL ? 0 : target_processor());
+    if (__atomic_load_n(&telling, __ATOMIC_RELAXED) == self) { /* an exception in the telling: no text, but an end */
         target_exit(PLATFORM_STATUS_FAULT);
     }
-    telling = true;
+    if (target_processor == NULL) { /* alone: an exchange could be an exception, in memory that is not cached */
+        __atomic_store_n(&telling, self, __ATOMIC_RELAXED);
+    } else if (!__atomic_compare_exchange_n(&telling, &nobody, self, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        for (;;) { /* another one tells, and then ends the image */
+        }
+    }
+}
+
+_Noreturn void platform_exception(const char *cause, uintptr_t program_counter, uintptr_t address)
+{
+    claim_telling();
     say("exception: ");
     if (address - ((uintptr_t)stack_bottom - TARGET_GUARD) < (uintptr_t)2 * TARGET_GUARD || stack_overrun()) {
         say("stack overflow: ");

@@ -19,6 +19,7 @@ static uint32_t timer_period[PLATFORM_PROCESSORS]; /* in microseconds */
 unsigned platform_processors_start(void (*entry)(unsigned number))
 {
     processor_entry = entry;
+    target_processor = platform_processor;
     memset(processor_stacks, PATTERN, sizeof processor_stacks);
     unsigned count = 1;
     while (count < PLATFORM_PROCESSORS && target_processor_start(count)) {

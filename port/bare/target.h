@@ -24,6 +24,9 @@ _Noreturn void platform_start(const void *boot_information);
 /* Called by the target's exception handler, on any stack that works. */
 _Noreturn void platform_exception(const char *cause, uintptr_t program_counter, uintptr_t address);
 
+/* Says which processor is asking, once there are several; until then NULL. */
+extern unsigned (*target_processor)(void);
+
 /* Makes exceptions arrive, guards the stack, opens the serial port. */
 void target_start(const void *boot_information);
 
