@@ -284,7 +284,8 @@ static void good_size_before_is_usable_size_after(void **state)
 static void size_zero_is_a_distinct_block(void **state)
 {
     (void)state;
-    make_heap(&heap, arena, KNOLL_MINIMUM_HEAP);
+    /* Aligned so that with the tables in its first page, and a slab next, a run of four pages is left for the last. */
+    make_heap(&heap, arena_at(KIB(16), 0), KNOLL_MINIMUM_HEAP);
     void *zero[] = {
         knoll_malloc(&heap, 0),           knoll_calloc(&heap, 0, 8),        knoll_calloc(&heap, 8, 0),
         knoll_calloc(&heap, SIZE_MAX, 0), knoll_calloc(&heap, 0, SIZE_MAX), knoll_aligned_alloc(&heap, 32, 0),

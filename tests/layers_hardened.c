@@ -210,6 +210,15 @@ static void every_byte_of_a_canary_is_even_and_over_127(void **state)
         assert_true(ones[at] == 0xFE && zeros[at] == 0x7F);
 }
 
+static bool are_alike(const char *left, const char *right) /* strcmp is not everywhere */
+{
+    while (*left != '\0' && *left == *right) {
+        left++;
+        right++;
+    }
+    return *left == *right;
+}
+
 static void what_the_invariants_are_called(void **state)
 {
     (void)state;
@@ -219,9 +228,9 @@ static void what_the_invariants_are_called(void **state)
         "the quarantine has the blocks that say so, and counts them",
     };
     for (int number = 16; number <= 18; number++)
-        assert_true(strcmp(knoll_invariant(number), texts[number - 16]) == 0);
-    assert_true(strcmp(knoll_invariant(19), knoll_invariant(-1)) == 0);
-    assert_true(strcmp(knoll_invariant(15), knoll_invariant(-1)) != 0);
+        assert_true(are_alike(knoll_invariant(number), texts[number - 16]));
+    assert_true(are_alike(knoll_invariant(19), knoll_invariant(-1)));
+    assert_false(are_alike(knoll_invariant(15), knoll_invariant(-1)));
 }
 
 static const struct CMUnitTest tests[] = {
