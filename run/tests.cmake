@@ -62,7 +62,7 @@ foreach(program lua sqlite)
     knoll_expect(replay_${program} 0 "${played}" ${replay} ${trace})
     knoll_expect(replay_small_${program} 1 "out of memory.*${whole}" ${replay} --region 256K ${trace})
     knoll_expect(replay_cut_${program} 1 "damaged.*${whole}" sh -c
-        "head -c 150000 ${trace} >${trace}.cut && ${replay} ${trace}.cut")
+        [[head -c 150000 "$1" >"$1.cut" && "$2" "$1.cut"]] sh ${trace} ${replay})
     set_tests_properties(run.record_${program} PROPERTIES FIXTURES_SETUP ${program}_trace)
     set_tests_properties(run.replay_${program} run.replay_small_${program} run.replay_cut_${program}
         PROPERTIES FIXTURES_REQUIRED ${program}_trace)

@@ -97,8 +97,10 @@ static void run_threads(unsigned count, uint32_t seed)
     check_say("", interrupts, " interrupts, ");
     check_say("", refusals, " refusals\n");
     load_finish(count);
-    assert_true(crossing != 0 && refusals != 0);
-    assert_true(load_interrupt_frees() != 0);
+    if (STEPS >= 100000) { /* fewer may be over before threads meet */
+        assert_true(crossing != 0 && refusals != 0);
+        assert_true(load_interrupt_frees() != 0);
+    }
     check_seed = 0;
 }
 
