@@ -34,8 +34,9 @@ help:
 	@echo 'make footprint  measure code size and stack, and update docs/footprint.md'
 	@echo 'make clean      remove build/'
 
+export TARGET PROFILE REGION PROGRAM COLOUR # and not in the command, whose shell would take their spaces and quotes
 run:
-	@TARGET='$(TARGET)' PROFILE='$(PROFILE)' REGION='$(REGION)' PROGRAM='$(PROGRAM)' COLOUR='$(COLOUR)' tools/run
+	@tools/run
 
 test:
 	@tools/test
