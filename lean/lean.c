@@ -162,7 +162,7 @@ static inline int limits(const struct knoll_lean_heap *heap, const void *start, 
         return KNOLL_ERROR_TOO_SMALL;
     if (size % UNIT != 0)
         return KNOLL_ERROR_NOT_PAGES;
-    if (address + (size - 1) < address || size >> KNOLL_LEAN_SHIFT >> (LISTS - 1) >> 1 != 0)
+    if (address + (size - 1) < address || is_too_long(size))
         return KNOLL_ERROR_TOO_LARGE;
     if ((uintptr_t)heap - address < size || address - (uintptr_t)heap < sizeof *heap)
         return KNOLL_ERROR_OVERLAP;
@@ -259,12 +259,6 @@ void *knoll_lean_calloc(struct knoll_lean_heap *heap, size_t count, size_t size)
 }
 
 /* ---- Freeing ---- */
-
-/* Of the slab that this address is in, the bit of the smallest block that it is in. */
-static inline uintptr_t bit_of(uintptr_t address)
-{
-    return (uintptr_t)1 << (address >> KNOLL_LEAN_SHIFT) % WORD_BITS;
-}
 
 /* Whether a block that is held starts at this address, which is in this unit. */
 static inline bool is_held(const struct knoll_lean_unit *unit, uintptr_t address)

@@ -18,8 +18,7 @@ static bool region_is_legal(const struct knoll_lean_unit *region)
     size_t size = region_bytes(region);
     if ((uintptr_t)region + (size - 1) < (uintptr_t)region)
         return false;
-    return (uintptr_t)region % UNIT == 0 && size % UNIT == 0 && size >= 2 * UNIT &&
-           size >> KNOLL_LEAN_SHIFT >> (LISTS - 1) >> 1 == 0;
+    return (uintptr_t)region % UNIT == 0 && size % UNIT == 0 && size >= 2 * UNIT && !is_too_long(size);
 }
 
 /* Whether the links lead to neighbours that lead back. */

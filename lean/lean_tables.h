@@ -79,6 +79,18 @@ static inline bool are_all(uintptr_t blocks, size_t list)
     return (blocks << apart) - blocks == UINTPTR_MAX;
 }
 
+/* Of the slab that this address is in, the bit of the smallest block that it is in. */
+static inline uintptr_t bit_of(uintptr_t address)
+{
+    return (uintptr_t)1 << (address >> KNOLL_LEAN_SHIFT) % WORD_BITS;
+}
+
+/* Whether a region of this size is twice as long as the longest run, or more: then one could be longer. */
+static inline bool is_too_long(size_t size)
+{
+    return size >> KNOLL_LEAN_SHIFT >> (LISTS - 1) >> 1 != 0;
+}
+
 /* The unit that has this link, its first member; NULL for NULL. */
 static inline struct knoll_lean_unit *unit_of(struct knoll_lean_link *link)
 {

@@ -3,25 +3,19 @@
  * by the block: it is of another size than it should be, or a run where a slab should have served.
  *
  * SPDX-License-Identifier: MIT */
-#include "contender.h"
 #include "knoll.h"
 
-typedef void *malloc_function(struct knoll_heap *, size_t);
-typedef void *aligned_function(struct knoll_heap *, size_t, size_t);
-typedef void free_function(struct knoll_heap *, void *);
+typedef struct knoll_heap contender_heap;
+
+#include "calls.h"
+
 typedef void sized_function(struct knoll_heap *, void *, size_t, size_t);
 
-static struct knoll_heap heap;
 static struct knoll_stats seen;
 static size_t seen_hints;
 static bool seen_short, seen_small;
 
-static void empty(void)
-{
-}
-
-/* An empty function stands in for each, whatever its type: it neither reads arguments nor leaves a result, and nobody
- * looks for one. Volatile, so that the compiler cannot tell which of the two is called. */
+/* Volatile, so that the compiler cannot tell which of the two is called. */
 static malloc_function *volatile mallocs[] = {(malloc_function *)empty, knoll_malloc};
 static aligned_function *volatile aligned_allocs[] = {(aligned_function *)empty, knoll_aligned_alloc};
 static free_function *volatile frees[] = {(free_function *)empty, knoll_free};
@@ -36,27 +30,6 @@ bool contender_init(void *start, size_t size)
         knoll_get_stats(&heap, &seen);
     seen_hints = 0;
     return made;
-}
-
-static uint32_t call_malloc(const volatile uint64_t *count, malloc_function *function, struct request *request)
-{
-    uint64_t before = *count;
-    request->block = function(&heap, request->size);
-    return (uint32_t)(*count - before);
-}
-
-static uint32_t call_aligned_alloc(const volatile uint64_t *count, aligned_function *function, struct request *request)
-{
-    uint64_t before = *count;
-    request->block = function(&heap, request->alignment, request->size);
-    return (uint32_t)(*count - before);
-}
-
-static uint32_t call_free(const volatile uint64_t *count, free_function *function, const struct request *request)
-{
-    uint64_t before = *count;
-    function(&heap, request->block);
-    return (uint32_t)(*count - before);
 }
 
 static uint32_t call_free_sized(const volatile uint64_t *count, sized_function *function, const struct request *request)

@@ -2,22 +2,15 @@
  * other blocks that are held.
  *
  * SPDX-License-Identifier: MIT */
-#include "contender.h"
-
 #include "../../lean/lean_tables.h"
 
-typedef void *malloc_function(struct knoll_lean_heap *, size_t);
-typedef void *aligned_function(struct knoll_lean_heap *, size_t, size_t);
-typedef void free_function(struct knoll_lean_heap *, void *);
+typedef struct knoll_lean_heap contender_heap;
 
-static struct knoll_lean_heap heap;
+#include "calls.h"
+
 static enum path path;
 
-static void empty(void)
-{
-}
-
-/* As for knoll: an empty function stands in for each. */
+/* As for knoll. */
 static malloc_function *volatile mallocs[] = {(malloc_function *)empty, knoll_lean_malloc};
 static aligned_function *volatile aligned_allocs[] = {(aligned_function *)empty, knoll_lean_aligned_alloc};
 static free_function *volatile frees[] = {(free_function *)empty, knoll_lean_free};
@@ -42,29 +35,7 @@ static enum path path_of_free(const void *block)
     uintptr_t address = (uintptr_t)block;
     const struct knoll_lean_unit *unit = unit_at(heap.region, address); /* the only one */
     size_t list = list_held(unit);
-    uintptr_t bit = (uintptr_t)1 << (address >> KNOLL_LEAN_SHIFT) % WORD_BITS;
-    return list >= WORD_SHIFT ? PATH_LARGE : are_all(unit->word | bit, list) ? PATH_RESIZE : PATH_SLAB;
-}
-
-static uint32_t call_malloc(const volatile uint64_t *count, malloc_function *function, struct request *request)
-{
-    uint64_t before = *count;
-    request->block = function(&heap, request->size);
-    return (uint32_t)(*count - before);
-}
-
-static uint32_t call_aligned_alloc(const volatile uint64_t *count, aligned_function *function, struct request *request)
-{
-    uint64_t before = *count;
-    request->block = function(&heap, request->alignment, request->size);
-    return (uint32_t)(*count - before);
-}
-
-static uint32_t call_free(const volatile uint64_t *count, free_function *function, const struct request *request)
-{
-    uint64_t before = *count;
-    function(&heap, request->block);
-    return (uint32_t)(*count - before);
+    return list >= WORD_SHIFT ? PATH_LARGE : are_all(unit->word | bit_of(address), list) ? PATH_RESIZE : PATH_SLAB;
 }
 
 uint32_t contender_call(const volatile uint64_t *count, bool really, enum entry entry, struct request *request)
