@@ -9,12 +9,13 @@
  * goes back if nothing has changed there since.
  *
  * A thread that ends leaves its cache, with what is in it, to the next thread that begins; so there are never more
- * caches than there were threads at once.
+ * caches than there were threads at once. More than IDLE_MOST that wait so are emptied first.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "cache.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,11 +27,14 @@
 #define BIN_LEAST  2u
 #define BATCH_MOST 64u
 #define RUNS_BYTES 4096u
+#define IDLE_MOST  16u
+#define ASKED_MOST 4
 
 struct cache cache_none;
 
 static struct cache *caches; /* of all threads, and of threads that have ended */
-static struct cache *idle;   /* of those that have ended, linked by next_idle */
+static struct cache *idle;   /* of those that have ended, linked by next_idle, */
+static size_t idles;         /* and how many they are */
 static pthread_key_t key;
 static bool has_key;
 /* Where in a cache a bin's slots begin, in bytes; and where those of the last one end. */
@@ -79,17 +83,36 @@ static const void *bin_block(const struct cache *cache, size_t bin, uint32_t num
     return __atomic_load_n(bin_blocks(cache, bin) + number, __ATOMIC_RELAXED);
 }
 
+static void give_first(struct cache *cache, size_t bin, uint32_t count)
+{
+    if (count == 0)
+        return;
+    void **blocks = bin_blocks(cache, bin);
+    uint32_t left = bin_count(cache, bin) - count;
+    heaps_free_batch(blocks, count);
+    cache->top[2 * bin] = bin_place(bin, left);
+    memmove(blocks, blocks + count, left * sizeof blocks[0]);
+}
+
+static void drain(struct cache *cache)
+{
+    for (size_t bin = 1; bin < BINS; bin++)
+        give_first(cache, bin, bin_count(cache, bin));
+}
+
 /* The thread ends: its cache waits for another, and what it still frees goes straight to the heap. */
 static void end(void *own)
 {
     struct cache *cache = own;
-    if (!lock_enter())
+    if (cache != lock_thread.own || !lock_enter()) /* a thread that left one behind may have had this one's memory */
         return;
     lock_thread.own = NULL;
     lock_thread.cache = &cache_none;
     lock_thread.is_over = true;
     cache->next_idle = idle;
     idle = cache;
+    if (idles++ >= IDLE_MOST) /* so many threads may not come again */
+        drain(cache);
     lock_leave();
 }
 
@@ -139,18 +162,48 @@ static struct cache *fresh_cache(void)
     return cache;
 }
 
+/* The cache of a thread that is no more, though it has made one after it was told that it is over: one of the next few
+ * in turn. What the C library frees of a thread's own memory comes so late. */
+static struct cache *left_behind(void)
+{
+    static struct cache *next;
+    struct cache *found = NULL;
+    int error = errno;
+    for (int i = 0; i < ASKED_MOST && found == NULL; i++) {
+        struct cache *cache = next != NULL ? next : caches;
+        if (cache == NULL)
+            break;
+        next = cache->next;
+        if (syscall(SYS_tgkill, getpid(), cache->owner, 0) != 0 && errno == ESRCH)
+            found = cache;
+    }
+    errno = error;
+    return found;
+}
+
 void cache_make(void)
 {
     lock_thread.is_over = true; /* for what the calls below may allocate */
     if (!has_key)
         begin_all();
     if (!has_key || !lock_enter())
-        return; /* this thread does without */
+        return;                    /* this thread does without */
+    if (lock_thread.own != NULL) { /* a handler has come first */
+        lock_thread.is_over = false;
+        lock_leave();
+        return;
+    }
     struct cache *cache = idle;
-    if (cache != NULL)
+    if (cache != NULL) {
         idle = cache->next_idle;
-    else
-        cache = fresh_cache();
+        idles--;
+    } else {
+        cache = left_behind();
+        if (cache == NULL)
+            cache = fresh_cache();
+    }
+    if (cache != NULL)
+        cache->owner = (pid_t)syscall(SYS_gettid);
     lock_thread.own = cache; /* so that it is this thread's in a child, if a handler forks from here on */
     lock_leave();
     if (cache == NULL)
@@ -161,17 +214,6 @@ void cache_make(void)
     }
     lock_thread.cache = cache;
     lock_thread.is_over = false;
-}
-
-static void give_first(struct cache *cache, size_t bin, uint32_t count)
-{
-    if (count == 0)
-        return;
-    void **blocks = bin_blocks(cache, bin);
-    uint32_t left = bin_count(cache, bin) - count;
-    heaps_free_batch(blocks, count);
-    cache->top[2 * bin] = bin_place(bin, left);
-    memmove(blocks, blocks + count, left * sizeof blocks[0]);
 }
 
 /* Looks at the next bin of runs: if nothing has changed in it since it was looked at last, half of it goes back. */
@@ -237,17 +279,15 @@ size_t cache_bin_of_held(const void *block)
 void cache_leave_behind(void)
 {
     idle = NULL;
+    idles = 0;
     for (struct cache *cache = caches; cache != NULL; cache = cache->next)
-        if (cache != lock_thread.own) {
+        if (cache == lock_thread.own) {
+            cache->owner = (pid_t)syscall(SYS_gettid);
+        } else {
+            idles++;
             cache->next_idle = idle;
             idle = cache;
         }
-}
-
-static void drain(struct cache *cache)
-{
-    for (size_t bin = 1; bin < BINS; bin++)
-        give_first(cache, bin, bin_count(cache, bin));
 }
 
 void cache_drain(void)

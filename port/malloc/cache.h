@@ -17,6 +17,8 @@
 
 #include "bins.h"
 
+#include <sys/types.h>
+
 /* How full a bin is: `top` says where its last block stands, and `most` where the last one would that it may have; in
  * bytes from the cache's start. Both are 0 if nothing is cached in it. There is NULL where a bin has no block: so what
  * `top` says is read before it is known which. */
@@ -30,6 +32,7 @@ struct cache {
     size_t looks;               /* and how often one was */
     struct cache *next;         /* all caches */
     struct cache *next_idle;
+    pid_t owner;  /* the thread whose it is, or was before it became idle */
     void *slot[]; /* of each bin NULL, then blocks: the last one in is the first out */
 };
 

@@ -2,7 +2,8 @@
  *
  *     malloc.c, new.c     the entry points: C, POSIX, glibc; C++
  *     cache.c             each thread's free blocks, taken and given without the lock
- *     heaps.c             blocks: of knoll heaps over reserved spans, or mapped directly
+ *     heaps.c             blocks: of knoll heaps, or mapped directly
+ *     spans.c             the heaps' memory: spans of reserved address space
  *     mappings.c          the blocks that are mapped directly; at rung 3 guarded.c, with guard pages and chance
  *     bins.c              the map of blocks that caches may keep; steps.h how it is looked up and a bin filled
  *     mapping_table.c     where mapped blocks are
@@ -60,6 +61,7 @@ struct options {
     int stats_signal;  /* KNOLL_STATS_SIGNAL=N: and when this signal comes; 0: none */
     bool huge_pages;   /* KNOLL_THP=1: let the kernel back spans with huge pages */
     uint64_t decay_ms; /* KNOLL_DECAY_MS=N: how long free memory may stay resident; by default a second */
+    size_t span_first; /* KNOLL_SPAN_BYTES=N: how long the first span is; 0: as long as it may be */
     size_t map_least;  /* KNOLL_MAP_BYTES=N: blocks of so many bytes or more are mapped directly; MAP_LEAST */
 };
 
@@ -83,7 +85,8 @@ void line_text(struct line *line, const char *text);
 void line_number(struct line *line, uint64_t number, int width);
 void line_end(struct line *line, int file);
 
-void report_stats(int file);
+struct heaps_totals;
+void report_stats(int file, const struct heaps_totals *totals);
 
 /* A misuse that knoll_last_fault describes: one line, and the end of the program. */
 _Noreturn void report_fault(void);
@@ -100,6 +103,7 @@ struct lock_thread {
     bool forks;          /* it has the lock around fork, */
     bool took_lock;      /* for which it has taken it */
     bool is_over;        /* it may have no cache any more */
+    uint8_t frees;       /* without a cache, up to FREES_ALONE */
     struct cache *own;   /* its cache, or NULL */
     struct cache *cache; /* the same, but cache_none if it has none, or while it works on it */
 };
@@ -137,6 +141,9 @@ static inline void lock_leave(void)
     if (UNLIKELY(atomic_load_explicit(&lock_deferred, memory_order_relaxed) != NULL))
         lock_leave_slowly();
 }
+
+/* The program ends here, in a heap that is sound: others may go on until it has. */
+void lock_abandon(void);
 
 /* Keeps a block that a handler frees meanwhile until lock_leave. */
 void lock_defer_free(void *block);

@@ -23,7 +23,8 @@
 #define SPINS         100
 #define DEFERRED_MOST 256
 
-_Thread_local struct lock_thread lock_thread = {.cache = &cache_none};
+/* Said here once more: a compiler does not take it from the declaration, and not every linker makes up for that. */
+_Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec"))) = {.cache = &cache_none};
 _Atomic(void *) lock_deferred;
 
 static _Atomic(void *) deferred[KNOLL_HARDEN < 2 ? 1 : DEFERRED_MOST]; /* at rung 2: what lock_deferred says there is */
@@ -126,6 +127,14 @@ void lock_leave_slowly(void)
         lock_thread.inside = false;
         atomic_signal_fence(memory_order_seq_cst);
     } while (atomic_load_explicit(&lock_deferred, memory_order_relaxed) != NULL);
+}
+
+void lock_abandon(void)
+{
+    if (lock_thread.has_lock) {
+        lock_thread.has_lock = false;
+        give_lock();
+    }
 }
 
 static void defer_to_place(void *block)

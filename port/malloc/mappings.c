@@ -69,6 +69,7 @@ struct mapping *mapping_find(const void *block)
 bool mapping_fits(const struct mapping *mapping, size_t alignment, size_t size)
 {
     (void)alignment;
+    size += size == 0; /* for which there is a page too */
     return size <= mapping->size && mapping->size - size < PAGE;
 }
 
@@ -77,7 +78,8 @@ void mapping_discard(struct mapping *mapping)
     unsigned char *start = mapping->block - mapping->before;
     size_t size = mapping->before + mapping->size;
     take_out(mapping);
-    munmap(start, size);
+    if (munmap(start, size) != 0) /* there are as many mappings as there may be, and it would part one */
+        madvise(start, size, MADV_DONTNEED);
 }
 
 void *mapping_resize(struct mapping *mapping, size_t size)

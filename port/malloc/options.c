@@ -59,14 +59,17 @@ void options_read(char *const *environment)
     uint64_t stats = 0;
     uint64_t stats_signal = 0;
     uint64_t huge_pages = 0;
+    uint64_t span_first = 0;
     uint64_t map_least = options.map_least;
     read_number(environment, "KNOLL_STATS", 0, 1, &stats);
     read_number(environment, "KNOLL_STATS_SIGNAL", 1, (uint64_t)SIGRTMAX, &stats_signal);
     read_number(environment, "KNOLL_THP", 0, 1, &huge_pages);
     read_number(environment, "KNOLL_DECAY_MS", 0, (uint64_t)1 << 40, &options.decay_ms);
+    read_number(environment, "KNOLL_SPAN_BYTES", (uint64_t)1 << 20, (uint64_t)1 << 32, &span_first);
     read_number(environment, "KNOLL_MAP_BYTES", MAP_LEAST_LEAST, (uint64_t)1 << 32, &map_least);
     options.stats = stats != 0;
     options.stats_signal = (int)stats_signal;
     options.huge_pages = huge_pages != 0;
+    options.span_first = (size_t)span_first & ~(PAGE - 1);
     options.map_least = (size_t)map_least;
 }

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "cache.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ void report_fault(void)
     line_text(&line, "knoll: ");
     line.length += knoll_fault_line(&knoll_last_fault, line.text + line.length, sizeof line.text - line.length);
     line_end(&line, 2);
+    lock_abandon();
     abort();
 }
 
@@ -58,6 +59,7 @@ void report_broken(int invariant)
     line_text(&line, "knoll: found at the program's end; broken: ");
     line_text(&line, knoll_invariant(invariant));
     line_end(&line, 2);
+    lock_abandon();
     abort();
 }
 
@@ -83,26 +85,24 @@ static void print_class(int file, const struct knoll_class_stats *size_class)
     line_end(&line, file);
 }
 
-void report_stats(int file)
+void report_stats(int file, const struct heaps_totals *totals)
 {
-    struct heaps_totals totals;
     struct line line = {.length = 0};
-    cache_heaps_totals(&totals);
-    const struct knoll_stats *stats = &totals.stats;
+    const struct knoll_stats *stats = &totals->stats;
     line_text(&line, "knoll " KNOLL_VERSION ", process ");
     line_number(&line, (uint64_t)getpid(), 0);
     line_end(&line, file);
-    print_total(file, "bytes used", stats->used_bytes + totals.mapped_bytes);
+    print_total(file, "bytes used", stats->used_bytes + totals->mapped_bytes);
     print_total(file, "bytes used at most", stats->peak_used_bytes);
-    print_total(file, "bytes in threads' caches", totals.cached_bytes);
-    print_total(file, "bytes reserved", totals.reserved_bytes);
+    print_total(file, "bytes in threads' caches", totals->cached_bytes);
+    print_total(file, "bytes reserved", totals->reserved_bytes);
     print_total(file, "spans", stats->regions);
     print_total(file, "allocations", stats->allocations);
     print_total(file, "frees", stats->frees);
     print_total(file, "large runs", stats->large_blocks);
     print_total(file, "their bytes", stats->large_bytes);
-    print_total(file, "mapped blocks", totals.mapped_blocks);
-    print_total(file, "their bytes", totals.mapped_bytes);
+    print_total(file, "mapped blocks", totals->mapped_blocks);
+    print_total(file, "their bytes", totals->mapped_bytes);
     line_text(&line, "     block       slabs      blocks        used      bytes used");
     line_end(&line, file);
     for (size_t i = 0; i < stats->class_count; i++)

@@ -186,6 +186,11 @@ static void sized(void **state)
         free_aligned_sized(aligned_alloc(64, size), 64, size);
         free_aligned_sized(aligned_alloc(8192, size), 8192, size);
     }
+    for (size_t mib = 16; mib <= 128; mib *= 2) { /* of no bytes, which from some size on is a mapping */
+        void *block = aligned_alloc(MIB(mib), 0);
+        assert_non_null(block);
+        free_aligned_sized(block, MIB(mib), 0);
+    }
     free_sized(NULL, 10);
     free_aligned_sized(NULL, 64, 10);
 }
@@ -221,6 +226,7 @@ static void numbers(void **state)
     assert_int_equal(mallinfo2().hblkhd, before.hblkhd + MIB(5000));
     free(mapping);
     assert_int_equal(mallinfo2().hblks, before.hblks);
+    assert_int_equal(mallopt(M_MMAP_THRESHOLD, 4096), 0);
     char *text = NULL;
     size_t length = 0;
     FILE *stream = open_memstream(&text, &length);

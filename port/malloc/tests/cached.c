@@ -100,6 +100,66 @@ static void a_fork_leaves_no_cache_behind(void **state)
 }
 
 /* As runs that wait are not held by the program, their bytes are not either. */
+#define THREADS 60
+
+static void *use_many_sizes(void *all)
+{
+    for (size_t size = 16; size <= 1024; size *= 2) {
+        void *blocks[256];
+        for (size_t i = 0; i < 256; i++)
+            blocks[i] = malloc(size);
+        for (size_t i = 0; i < 256; i++)
+            free(blocks[i]);
+    }
+    pthread_barrier_wait(all);
+    pthread_barrier_wait(all);
+    return NULL;
+}
+
+static void *sleep_a_little(void *nothing)
+{
+    usleep(1000);
+    return nothing;
+}
+
+/* Of threads that nobody waits for the C library frees some after they were told that they are over: at rung 0 each
+ * such free makes a cache. Whoever gets the memory of such a thread must not take that for its own. */
+static void leave_caches_late(void)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    for (int round = 0; round < 30; round++) {
+        for (int i = 0; i < 20; i++) {
+            pthread_t thread;
+            assert_int_equal(pthread_create(&thread, &attributes, sleep_a_little, NULL), 0);
+        }
+        usleep(10000);
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+/* All have their caches at once: of those that wait for other threads then most are empty. */
+static void not_all_that_have_ended_keep_theirs(void **state)
+{
+    static pthread_t threads[THREADS];
+    pthread_barrier_t all;
+    (void)state;
+    leave_caches_late();
+    pthread_barrier_init(&all, NULL, THREADS + 1);
+    size_t before = cached_bytes();
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_many_sizes, &all), 0);
+    pthread_barrier_wait(&all);
+    size_t of_all = cached_bytes() - before;
+    pthread_barrier_wait(&all);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(of_all > (size_t)THREADS << 16);
+    assert_true(cached_bytes() - before < of_all / 3);
+    pthread_barrier_destroy(&all);
+}
+
 static void runs_that_wait_are_not_counted(void **state)
 {
     struct heaps_totals totals;
@@ -125,9 +185,8 @@ static void runs_that_wait_are_not_counted(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_handler_frees_what_waits),
-        cmocka_unit_test(what_waits_is_found_beyond_the_map),
-        cmocka_unit_test(a_fork_leaves_no_cache_behind),
+        cmocka_unit_test(a_handler_frees_what_waits),     cmocka_unit_test(what_waits_is_found_beyond_the_map),
+        cmocka_unit_test(a_fork_leaves_no_cache_behind),  cmocka_unit_test(not_all_that_have_ended_keep_theirs),
         cmocka_unit_test(runs_that_wait_are_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

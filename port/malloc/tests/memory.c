@@ -87,6 +87,61 @@ static void decay(void **state)
     assert_true(resident_bytes() <= before + MIB(3));
 }
 
+/* What calloc gives and nobody touches is not resident; what was used before is zero all the same. */
+static void sparse(void **state)
+{
+    static unsigned char *blocks[64];
+    (void)state;
+    take_and_write(blocks, 64, MIB(1));
+    free_all(blocks, 64);
+    size_t before = resident_bytes_trimmed();
+    for (size_t i = 0; i < 64; i++) {
+        size_t size = MIB(4) + i * 1000;
+        assert_non_null(blocks[i] = calloc(1, size));
+        for (size_t at = 0; at < size; at += MIB(1) - 1)
+            assert_int_equal(blocks[i][at], 0);
+        blocks[i][size - 1] = 1;
+    }
+    assert_true(resident_bytes() <= before + MIB(8));
+    free_all(blocks, 64);
+    unsigned char *block = malloc(MIB(3) + 5);
+    assert_non_null(block);
+    memset(block, 0xFF, MIB(3) + 5);
+    free(block);
+    block = calloc(3, MIB(1));
+    for (size_t at = 0; at < MIB(3); at++)
+        assert_int_equal(block[at], 0);
+    free(block);
+}
+
+static void *sleep_a_little(void *nothing)
+{
+    usleep(1000);
+    return nothing;
+}
+
+/* Threads that nobody waits for, and that do not allocate, leave nothing behind: what the C library frees when they
+ * have ended makes no cache. */
+static void detached(void **state)
+{
+    (void)state;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    size_t before = 0;
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 20; i++) {
+            pthread_t thread;
+            assert_int_equal(pthread_create(&thread, &attributes, sleep_a_little, NULL), 0);
+        }
+        usleep(10000);
+        if (round == 9)
+            before = resident_bytes();
+    }
+    assert_true(resident_bytes() <= before + MIB(2));
+    pthread_attr_destroy(&attributes);
+}
+
 static void mappings(void **state)
 {
     static unsigned char *blocks[600];
@@ -201,7 +256,8 @@ int main(int count, char **arguments)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(trimming),         cmocka_unit_test(dropping),
         cmocka_unit_test(mappings),         cmocka_unit_test(little_address_space),
-        cmocka_unit_test(small_beginnings),
+        cmocka_unit_test(small_beginnings), cmocka_unit_test(sparse),
+        cmocka_unit_test(detached),
     };
     static const struct CMUnitTest tests_with_options[] = {
         cmocka_unit_test(spans),

@@ -3,13 +3,18 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 
+#include <malloc.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -119,8 +124,95 @@ static void misuse(void **state)
     expect_abort(resize_freed, freed_twice);
 }
 
+/* ---- Others are not held up ---- */
+
+static sem_t asked, done;
+
+static void *allocate_when_asked(void *nothing)
+{
+    sem_wait(&asked);
+    sink = malloc(40000);
+    sem_post(&done);
+    return nothing;
+}
+
+static void have_other_allocate(int number)
+{
+    (void)number;
+    sem_post(&asked);
+    sem_wait(&done);
+    _exit(3);
+}
+
+static void free_twice_with_handler(void)
+{
+    pthread_t thread;
+    sem_init(&asked, 0, 0);
+    sem_init(&done, 0, 0);
+    alarm(30);
+    signal(SIGABRT, have_other_allocate);
+    close(2);
+    if (pthread_create(&thread, NULL, allocate_when_asked, NULL) == 0)
+        free_twice();
+}
+
+/* Whoever has a handler write down what was left undone may wait for a thread that allocates. */
+static void handler_of_abort(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        free_twice_with_handler();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+}
+
+/* The program reads its own statistics, and allocates for that. */
+static void *read_and_allocate(void *from)
+{
+    char *line = NULL;
+    size_t size = 0;
+    size_t *lines = malloc(sizeof *lines);
+    FILE *file = fdopen(*(int *)from, "r");
+    for (*lines = 0; getline(&line, &size, file) > 0; (*lines)++)
+        free(realloc(malloc(100), 50000));
+    free(line);
+    fclose(file);
+    return lines;
+}
+
+static void statistics_through_a_pipe(void **state)
+{
+    int ends[2];
+    pthread_t thread;
+    void *lines;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    fcntl(ends[1], F_SETPIPE_SZ, 4096);
+    int error_output = dup(2);
+    dup2(ends[1], 2);
+    close(ends[1]);
+    assert_int_equal(pthread_create(&thread, NULL, read_and_allocate, ends), 0);
+    alarm(60);
+    for (int i = 0; i < 20; i++)
+        malloc_stats();
+    dup2(error_output, 2);
+    close(error_output);
+    pthread_join(thread, &lines);
+    alarm(0);
+    assert_true(*(size_t *)lines > 20 * 11);
+    free(lines);
+}
+
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(misuse)};
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(misuse),
+        cmocka_unit_test(handler_of_abort),
+        cmocka_unit_test(statistics_through_a_pipe),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
