@@ -5,7 +5,7 @@ until redis-cli -s socket ping >/dev/null 2>&1; do
     kill -0 $server || exit 1 # it has ended
     sleep 0.1
 done
-redis-benchmark -s socket -q -n 20000 -r 5000 -d 300 -c 20 -t set,get,incr,lpush,rpush,lpop,sadd,hset,spop,zadd,lrange_100,mset >/dev/null
+redis-benchmark -s socket -q -n 5000 -r 2000 -d 300 -c 20 -t set,get,incr,lpush,rpush,lpop,sadd,hset,spop,zadd,lrange_100,mset >/dev/null
 redis-cli -s socket flushall
 for ((i = 0; i < 20000; i++)); do
     echo "hset hash$((i % 97)) field$i $((i * i))"
