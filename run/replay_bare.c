@@ -55,7 +55,8 @@ static int replay_in_memory(const char *name, const unsigned char *bytes, const 
     }
     size_t slot_bytes = trace.slots * sizeof(struct replay_slot);
     if (slot_bytes > size || region > size - slot_bytes) {
-        text_string(&out, "there is no memory for such a region: the board has ");
+        text_string(&out, name);
+        text_string(&out, ": there is no memory for such a region: the board has ");
         text_bytes(&out, size);
         text_end_line(&out);
         return 1;
