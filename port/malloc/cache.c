@@ -30,12 +30,13 @@
 #define IDLE_MOST  16u
 #define ASKED_MOST 4
 
-struct cache cache_none;
+struct cache cache_none, cache_unmade;
 
 static struct cache *caches; /* of all threads, and of threads that have ended */
 static struct cache *idle;   /* of those that have ended, linked by next_idle, */
 static size_t idles;         /* and how many they are */
 static pthread_key_t key;
+static pid_t process; /* whose threads the owners are: a child that no handler of a fork was called for is another */
 static bool has_key;
 /* Where in a cache a bin's slots begin, in bytes; and where those of the last one end. */
 static uint32_t first_place[BINS + 1];
@@ -122,6 +123,7 @@ static void begin_all(void)
      */
     if (syscall(SYS_getrandom, &bins.secret, sizeof bins.secret, GRND_NONBLOCK) != sizeof bins.secret)
         bins.secret = (uintptr_t)&bins * UINT64_C(0x9E3779B97F4A7C15);
+    process = getpid();
     place_bins();
     for (size_t size = 0; size < sizeof bins.twice; size++)
         bins.twice[size] = (uint8_t)(2 * bin_for_size(size));
@@ -168,13 +170,15 @@ static struct cache *left_behind(void)
 {
     static struct cache *next;
     struct cache *found = NULL;
+    if (getpid() != process)
+        return NULL;
     int error = errno;
     for (int i = 0; i < ASKED_MOST && found == NULL; i++) {
         struct cache *cache = next != NULL ? next : caches;
         if (cache == NULL)
             break;
         next = cache->next;
-        if (syscall(SYS_tgkill, getpid(), cache->owner, 0) != 0 && errno == ESRCH)
+        if (cache->owner != 0 && syscall(SYS_tgkill, process, cache->owner, 0) != 0 && errno == ESRCH)
             found = cache;
     }
     errno = error;
@@ -202,8 +206,8 @@ void cache_make(void)
         if (cache == NULL)
             cache = fresh_cache();
     }
-    if (cache != NULL)
-        cache->owner = (pid_t)syscall(SYS_gettid);
+    if (cache != NULL) /* a child of vfork makes it for its parent's thread */
+        cache->owner = getpid() == process ? (pid_t)syscall(SYS_gettid) : 0;
     lock_thread.own = cache; /* so that it is this thread's in a child, if a handler forks from here on */
     lock_leave();
     if (cache == NULL)
@@ -278,6 +282,7 @@ size_t cache_bin_of_held(const void *block)
 /* Whatever a thread was doing to its cache in the parent is done, or not begun, once `top` says so. */
 void cache_leave_behind(void)
 {
+    process = getpid();
     idle = NULL;
     idles = 0;
     for (struct cache *cache = caches; cache != NULL; cache = cache->next)

@@ -100,16 +100,17 @@ _Noreturn void report_broken(int invariant);
 struct lock_thread {
     bool inside;         /* it is in a heap */
     bool has_lock;       /* and has taken the lock for that */
-    bool forks;          /* it has the lock around fork, */
+    uint8_t forks;       /* how many forks it is in, around which it has the lock, */
     bool took_lock;      /* for which it has taken it */
     bool is_over;        /* it may have no cache any more */
     uint8_t frees;       /* without a cache, up to FREES_ALONE */
     struct cache *own;   /* its cache, or NULL */
-    struct cache *cache; /* the same, but cache_none if it has none, or while it works on it */
+    struct cache *cache; /* the same, but one of those below if it has none, or while it works on it */
 };
 
-/* The cache of who has none: no block is in it, nor has any room. */
-HIDDEN extern struct cache cache_none;
+/* The caches of who has none, in which no block is nor has any room: who works on his, or may have none any more; and
+ * who has none yet. */
+HIDDEN extern struct cache cache_none, cache_unmade;
 
 HIDDEN extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
 HIDDEN extern _Atomic(void *) lock_deferred; /* what handlers have freed: each block's first word leads to the next */

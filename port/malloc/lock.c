@@ -24,7 +24,7 @@
 #define DEFERRED_MOST 256
 
 /* Said here once more: a compiler does not take it from the declaration, and not every linker makes up for that. */
-_Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec"))) = {.cache = &cache_none};
+_Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec"))) = {.cache = &cache_unmade};
 _Atomic(void *) lock_deferred;
 
 static _Atomic(void *) deferred[KNOLL_HARDEN < 2 ? 1 : DEFERRED_MOST]; /* at rung 2: what lock_deferred says there is */
@@ -188,18 +188,18 @@ static void before_fork(void)
     if (_IO_list_lock != NULL)
         _IO_list_lock();
     bool was_inside = change_begins();
-    lock_thread.took_lock = (atomic_load(&lock) & ~(uintptr_t)1) != me();
-    if (lock_thread.took_lock)
-        take_lock();
-    lock_thread.forks = true;
+    if (lock_thread.forks++ == 0) {
+        lock_thread.took_lock = (atomic_load(&lock) & ~(uintptr_t)1) != me();
+        if (lock_thread.took_lock)
+            take_lock();
+    }
     change_ends(was_inside);
 }
 
 static void after_fork_in_parent(void)
 {
     bool was_inside = change_begins();
-    lock_thread.forks = false;
-    if (lock_thread.took_lock)
+    if (--lock_thread.forks == 0 && lock_thread.took_lock)
         give_lock();
     change_ends(was_inside);
     if (_IO_list_unlock != NULL)
@@ -210,8 +210,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     bool was_inside = change_begins();
-    lock_thread.forks = false;
-    atomic_store(&lock, lock_thread.took_lock ? 0 : me());
+    atomic_store(&lock, --lock_thread.forks == 0 && lock_thread.took_lock ? 0 : me());
     if (!was_inside)
         cache_leave_behind();
     pages_after_fork();

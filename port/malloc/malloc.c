@@ -83,14 +83,18 @@ static void *allocate(size_t alignment, size_t size)
 /* Makes a cache for this thread, if it has none and may have one. */
 static void want_cache(void)
 {
-    if (HAS_CACHES && lock_thread.own == NULL && !lock_thread.is_over && !lock_thread.inside)
+    if (!HAS_CACHES || lock_thread.cache != &cache_unmade || lock_thread.inside)
+        return;
+    if (lock_thread.own == NULL && !lock_thread.is_over)
         cache_make();
+    else if (lock_thread.own != NULL && !lock_thread.is_over) /* a handler made it between the steps of cache_borrow */
+        lock_thread.cache = lock_thread.own;
 }
 
 static __attribute__((noinline)) void *malloc_slowly(size_t size)
 {
     want_cache();
-    if (size > BIN_LARGEST || lock_thread.cache == &cache_none)
+    if (size > BIN_LARGEST || lock_thread.cache == &cache_none || lock_thread.cache == &cache_unmade)
         return or_no_memory(allocate(1, size));
     if (!lock_enter())
         return or_no_memory(NULL);

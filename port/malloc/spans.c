@@ -88,6 +88,8 @@ static size_t next_span(void)
         size = options.span_first != 0 ? options.span_first : SPAN_FIRST;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 4 < size)
         size = limit.rlim_cur / 4 / PAGE * PAGE;
+    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur / 4 < size) /* Linux counts private memory too */
+        size = limit.rlim_cur / 4 / PAGE * PAGE;
     return size;
 }
 

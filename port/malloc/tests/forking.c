@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "children.h"
@@ -25,6 +26,94 @@ static void start_with(void *(*act)(void *), void *argument)
 static void start(void *(*act)(void *))
 {
     start_with(act, NULL);
+}
+
+/* ---- Children that no handler of a fork is called in, or only some ---- */
+
+/* Holds blocks of small sizes and frees them, and ends its process if one is not as it was left. */
+static void *work(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    unsigned char *block[64] = {NULL};
+    size_t size[64];
+    for (int i = 0; i < 60000; i++) {
+        int k = rand_r(&seed) % 64;
+        for (size_t at = 0; block[k] != NULL && at < size[k]; at++)
+            child_expects(block[k][at] == (unsigned char)(size[k] + (uintptr_t)argument));
+        free(block[k]);
+        size[k] = 1 + (size_t)rand_r(&seed) % 200;
+        block[k] = malloc(size[k]);
+        if (block[k] != NULL) /* a handler whose thread is in the library may be refused one */
+            memset(block[k], (int)(size[k] + (uintptr_t)argument), size[k]);
+    }
+    for (int k = 0; k < 64; k++)
+        free(block[k]);
+    return NULL;
+}
+
+/* Two threads at work in a process; what one has cached is not the other's. Whether there was a second one. */
+static int work_twice(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, work, (void *)1) != 0)
+        return 0;
+    work((void *)100);
+    child_expects(pthread_join(thread, NULL) == 0);
+    return 1;
+}
+
+static void clone_and_work(void)
+{
+    int status;
+    free(malloc(10));
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) {
+        child_expects(work_twice());
+        _exit(0);
+    }
+    child_expects(waitpid(child, &status, 0) == child);
+    child_expects(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static atomic_int children;
+
+static void fork_and_work(int signal)
+{
+    (void)signal;
+    int status;
+    if (children >= 20)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)work_twice(); /* a thread's memory may be refused too */
+        _exit(0);
+    }
+    child_expects(waitpid(child, &status, 0) == child);
+    child_expects(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    children++;
+}
+
+/* A handler's fork while its thread is in the library, whose child goes on with threads. */
+static void fork_and_work_in_handlers(void)
+{
+    struct sigaction action = {.sa_flags = SA_RESTART};
+    action.sa_handler = fork_and_work;
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &(struct itimerval){{0, 1000}, {0, 1000}}, NULL);
+    while (children < 20) {
+        void *block[200];
+        for (size_t i = 0; i < 200; i++)
+            block[i] = malloc(40000); /* no cache has such */
+        for (size_t i = 0; i < 200; i++)
+            free(block[i]);
+    }
+}
+
+static void children_of_their_own(void **state)
+{
+    (void)state;
+    assert_int_equal(ends_with(clone_and_work), 0);
+    assert_int_equal(ends_with(fork_and_work_in_handlers), 0);
 }
 
 /* ---- In a handler ---- */
@@ -189,6 +278,7 @@ static void files_are_at_work(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(children_of_their_own),
         cmocka_unit_test(handlers_fork),
         cmocka_unit_test(a_cache_is_of_one_thread),
         cmocka_unit_test(files_are_at_work),

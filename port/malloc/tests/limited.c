@@ -1,5 +1,6 @@
-/* With little address space: limited.sh runs it so. What is free serves requests of any size, a request that fails
- * takes nothing from the program, and a block that cannot move may get smaller.
+/* With little address space, or few bytes that may be written to: CTest runs it under ulimit -v and -d. What is free
+ * serves requests of any size, a request that fails takes nothing from the program, whose own mappings most of the
+ * limit is left to at first, and a block that cannot move may get smaller.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define MIB(n) ((size_t)(n) << 20)
 
@@ -34,6 +36,10 @@ int main(void)
 {
     static unsigned char *blocks[100000];
     size_t count = 0;
+    void *own = mmap(NULL, MIB(120), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    expect(own != MAP_FAILED, "no 120 MiB for the program itself");
+    if (own != MAP_FAILED)
+        munmap(own, MIB(120));
     unsigned char *large = malloc(MIB(50)); /* of a size that is mapped by itself where there is room */
     expect(large != NULL, "no 50 MiB while the heap is empty");
     memset(large, 1, large == NULL ? 0 : MIB(50));
@@ -48,7 +54,10 @@ int main(void)
     void *map = mmap(NULL, MIB(1), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     expect(map != MAP_FAILED, "no address space is left to the program");
     pthread_t thread;
-    expect(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0, "nor for a thread");
+    struct rlimit limit; /* a stack counts as data, of which with the heap full there is none left */
+    if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        expect(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0,
+               "nor for a thread");
 
     for (size_t i = 0; i < count; i++)
         free(blocks[i]);
