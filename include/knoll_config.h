@@ -219,7 +219,7 @@
 #endif
 
 /* KNOLL_LEAN_SHIFT, of knoll_lean.h alone: its smallest block is 2^KNOLL_LEAN_SHIFT bytes, from 4 to 6. Default 5, so
- * 32 bytes. Its tables take 1 / (2 << KNOLL_LEAN_SHIFT) of a region: 1.6 %. */
+ * 32 bytes. Its tables take 1 / (2 << KNOLL_LEAN_SHIFT) of a region, 1.6 %, or one unit where that is more. */
 #ifndef KNOLL_LEAN_SHIFT
 #define KNOLL_LEAN_SHIFT 5
 #endif

@@ -7,7 +7,8 @@
  *
  * Every block is as long as a power of two, and aligned to its length. So knoll_lean_aligned_alloc costs nothing, and a
  * request for a byte more than a power of two takes twice as much. Sizes are in bytes. With u units in a region,
- * allocating and freeing take at most log2 u steps, and a step for each region.
+ * allocating takes at most 2 log2 u steps and KNOLL_LEAN_LISTS to look for a run, freeing log2 u, and both up to three
+ * for each region.
  *
  * A heap has one owner: no function locks, and calls on one heap must not overlap, from threads, processors or
  * interrupt handlers; those on different heaps are independent. Nothing recurses. All functions may be called by the
@@ -33,7 +34,8 @@ struct knoll_lean_unit; /* private */
 /* Called once for each misuse, before anything is changed; if it returns, the faulty call does nothing more and gives
  * NULL or 0. With no handler set a fault executes the processor's trap instruction. The tables remember nothing of what
  * is not held: so a fault is KNOLL_FAULT_FOREIGN, outside of every region, or KNOLL_FAULT_NOT_HANDED_OUT, for all
- * else: freed already, inside of a block, in the tables, never handed out. */
+ * else: freed already, inside of a block, in the tables, never handed out. At rung 0 of KNOLL_HARDEN nothing is
+ * reported: an address outside of every region is ignored, any other wrong one may break the heap. Rung 2 is as 1. */
 typedef void (*knoll_lean_fault_handler)(struct knoll_lean_heap *heap, enum knoll_fault fault, const void *address);
 
 struct knoll_lean_link {
@@ -41,7 +43,8 @@ struct knoll_lean_link {
     struct knoll_lean_link *prev;
 };
 
-/* Private. The lists are rings: of slabs with a free block, by the length of their blocks, then of free runs. */
+/* Private, and to be made by knoll_lean_init. The lists are rings: of slabs with a free block, by the length of their
+ * blocks, then of free runs. */
 struct knoll_lean_heap {
     struct knoll_lean_unit *region; /* the one added last; each has the one before */
     struct knoll_lean_unit *spare;  /* a unit that was a slab, kept to be one again, or NULL */
@@ -61,13 +64,15 @@ int knoll_lean_add_memory(struct knoll_lean_heap *heap, void *start, size_t size
 /* NULL sets none. */
 void knoll_lean_set_fault_handler(struct knoll_lean_heap *heap, knoll_lean_fault_handler handler);
 
-/* A block of at least this size, also for 0; NULL if memory does not suffice. Its contents are undefined. */
+/* A block of at least this size, also for 0; NULL if memory does not suffice: there is no free block of the least
+ * length that holds it, and no free run. Free blocks of greater lengths in slabs are not handed out. Its contents are
+ * undefined. */
 void *knoll_lean_malloc(struct knoll_lean_heap *heap, size_t size);
 
 /* The same, aligned to a power of two, of which size need be no multiple; NULL for what is none. */
 void *knoll_lean_aligned_alloc(struct knoll_lean_heap *heap, size_t alignment, size_t size);
 
-/* A block for an array, all zeroes; NULL also if count * size overflows. */
+/* A block for an array, its count * size bytes zero; NULL also if count * size overflows. */
 void *knoll_lean_calloc(struct knoll_lean_heap *heap, size_t count, size_t size);
 
 /* A block of this size with what the old one has of it, which is freed if it is another. Stays where it is if it is as
@@ -86,7 +91,9 @@ size_t knoll_lean_usable_size(struct knoll_lean_heap *heap, const void *block);
 size_t knoll_lean_used_bytes(const struct knoll_lean_heap *heap);
 size_t knoll_lean_total_bytes(const struct knoll_lean_heap *heap);
 
-/* Verifies the invariants that lean/lean_tables.h numbers: 0, or the number of the first that is broken. O(units). */
+/* Verifies the invariants that lean/lean_tables.h numbers: 0, or the number of the first that is found to be broken, in
+ * the order of the regions, and then of the lists. Whatever the tables say, it ends, and follows no link without
+ * verifying it; but for where regions are and how long, which must be believed. O((units + regions) regions). */
 int knoll_lean_check(const struct knoll_lean_heap *heap);
 
 #ifdef __cplusplus

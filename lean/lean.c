@@ -8,8 +8,8 @@
  *
  * A unit that comes free is kept as the spare, in the place of the one before, and is the next slab or run of a unit:
  * so who holds now one block, now none, does not halve and merge runs each time. A longer run is looked for only after
- * the spare was given back. So a request fails just if no free block and no free run suffices, and with nothing held
- * but the spare all else is merged.
+ * the spare was given back. So a request fails just if there is no free block of its length and no free run that
+ * suffices, and with nothing held but the spare all else is merged.
  *
  * What several places need is a function that is not copied into them. Some of it is written as it is because that
  * takes fewest bytes: all of knoll_lean_init, knoll_lean_malloc, knoll_lean_aligned_alloc and knoll_lean_free is to
@@ -43,11 +43,11 @@ SHARED size_t lowest(uintptr_t word)
     return position;
 }
 
-/* The list of the shortest blocks that hold this size, which one does. */
-static inline size_t list_for(size_t size)
+/* The list of the shortest blocks whose last byte is this one or one behind it, which one's is. */
+static inline size_t list_for(size_t last)
 {
     size_t list = 0;
-    while (size > block_size(list)) /* at most LISTS - 1 rounds */
+    while (last >= block_size(list)) /* at most LISTS - 1 rounds */
         list++;
     return list;
 }
@@ -57,9 +57,9 @@ static inline size_t lowest(uintptr_t word)
     return WORD_BITS == 64 ? bits_lowest(word) : bits_lowest32((uint32_t)word);
 }
 
-static inline size_t list_for(size_t size)
+static inline size_t list_for(size_t last)
 {
-    uintptr_t halves = (size - (size != 0)) >> (KNOLL_LEAN_SHIFT - 1) | 1; /* of the smallest block */
+    uintptr_t halves = last >> (KNOLL_LEAN_SHIFT - 1) | 1; /* of the smallest block */
     return WORD_BITS == 64 ? bits_highest(halves) : bits_highest32((uint32_t)halves);
 }
 #endif
@@ -213,12 +213,11 @@ void knoll_lean_set_fault_handler(struct knoll_lean_heap *heap, knoll_lean_fault
 
 void *knoll_lean_aligned_alloc(struct knoll_lean_heap *heap, size_t alignment, size_t size)
 {
-    if ((alignment & (alignment - 1)) != 0)
+    size_t past = alignment - 1;
+    size_t last = size > past ? size - 1 : past; /* byte of the block; for an alignment of 0 beyond all */
+    if (((alignment & past) | last >> KNOLL_LEAN_SHIFT >> (LISTS - 1)) != 0)
         return NULL;
-    size_t least = size > alignment ? size : alignment;
-    if (least > block_size(LISTS - 1))
-        return NULL;
-    size_t list = list_for(least);
+    size_t list = list_for(last);
     struct knoll_lean_link *first = heap->list[list].next;
     struct knoll_lean_unit *unit = unit_of(first);
     bool is_slab = list < WORD_SHIFT;

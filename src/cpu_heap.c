@@ -330,7 +330,7 @@ void *knoll_cpu_take_run(struct knoll_cpus *cpus, size_t alignment, size_t size)
 
 void knoll_cpu_give_run(struct knoll_cpus *cpus, uint32_t number)
 {
-    size_t size = knoll_large_give(&cpus->heap, number);
+    size_t size = large_give(&cpus->heap, number);
     cpus->heap.headroom += size;
 }
 

@@ -105,7 +105,7 @@ void *knoll_cpu_spans_take(struct knoll_cpu *cpu, size_t alignment, size_t size)
 
 void knoll_cpu_spans_give(struct knoll_cpu *cpu, uint32_t number)
 {
-    uint32_t units = (uint32_t)(knoll_large_give(&cpu->runs, number) >> KNOLL_UNIT_SHIFT);
+    uint32_t units = (uint32_t)(large_give(&cpu->runs, number) >> KNOLL_UNIT_SHIFT);
     count_held(cpu, number, 0u - units, 0 - ONE_RUN);
 }
 

@@ -76,16 +76,19 @@ static bool has_word(const unsigned char *address, uintptr_t word)
 /* The first byte of the span, which ends at a multiple of WORD, that is not the word's; or NULL. */
 static const unsigned char *span_broken(const unsigned char *start, const unsigned char *end, uintptr_t word)
 {
-    /* A round a word, and for the ends and one that differs a byte. The end of all addresses is 0. */
-    for (const unsigned char *at = start; (uintptr_t)at - 1 < (uintptr_t)end - 1;) {
-        if ((uintptr_t)at % WORD == 0 && has_word(at, word))
-            at += WORD;
-        else if (*at == byte_at(word, at))
-            at++;
-        else
+    const unsigned char *at = start;
+    if ((uintptr_t)at - 1 >= (uintptr_t)end - 1) /* the end of all addresses is 0 */
+        return NULL;
+    for (; (uintptr_t)at % WORD != 0; at++) /* at most WORD - 1 rounds */
+        if (*at != byte_at(word, at))
             return at;
-    }
-    return NULL;
+    while (at != end && has_word(at, word)) /* a round a word */
+        at += WORD;
+    if (at == end)
+        return NULL;
+    while (*at == byte_at(word, at)) /* at most WORD - 1 rounds: a word differs */
+        at++;
+    return at;
 }
 
 static uintptr_t canary_word(const struct knoll_heap *heap, const unsigned char *user)

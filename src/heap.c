@@ -130,7 +130,7 @@ static void *take(struct knoll_heap *heap, size_t alignment, size_t size)
 static __attribute__((noinline)) void *take_run(struct knoll_heap *heap, size_t size)
 {
     size_t usable;
-    void *block = knoll_large_take(heap, size, &usable);
+    void *block = large_take(heap, size, &usable);
     if (block == NULL) {
         heap->failures++;
         return NULL;
@@ -215,9 +215,9 @@ static inline void give_slab_block(struct knoll_heap *heap, struct knoll_class_s
     slab_give(heap, state, place, word, block);
 }
 
-static inline void give_run(struct knoll_heap *heap, uint32_t number)
+static __attribute__((noinline)) void give_run(struct knoll_heap *heap, uint32_t number)
 {
-    size_t size = knoll_large_give(heap, number);
+    size_t size = large_give(heap, number);
     heap->headroom += size;
     annotate_given(unit_address(heap, number), size);
 }
@@ -230,15 +230,21 @@ static void give(struct knoll_heap *heap, const struct block *block, void *addre
         give_slab_block(heap, &heap->size_class[block->place.shape->size_class], block->place, address);
 }
 
-/* Frees what is no block of a slab of the first region: a run, a block of another, or a fault. Where slab_find_block
- * has found none, it says `number`. */
-static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block, uint32_t number)
+/* Frees what is no block of the first region: one of another, or a fault. */
+static __attribute__((noinline)) void free_elsewhere(struct knoll_heap *heap, void *block)
 {
     struct block found;
+    if (block != NULL && find_or_report(heap, block, &found))
+        give(heap, &found, block);
+}
+
+/* Frees what is no block of a slab of the first region. Where slab_find_block has found none, it says `number`. */
+static __attribute__((noinline)) void free_slowly(struct knoll_heap *heap, void *block, uint32_t number)
+{
     if (large_starts_in(heap->region[0], number, block))
         give_run(heap, number);
-    else if (block != NULL && find_or_report(heap, block, &found))
-        give(heap, &found, block);
+    else
+        free_elsewhere(heap, block);
 }
 
 void PLAIN(free)(struct knoll_heap *heap, void *block)

@@ -4,21 +4,17 @@
 #ifndef KNOLL_LARGE_H
 #define KNOLL_LARGE_H
 
-#include "region.h"
+#include "pages.h"
+#include "slab.h"
 
 /* The length in units of the run that serves this request, 0 if its bytes would not fit a size_t. Alignment is a
  * power of two. */
 size_t knoll_large_length(size_t alignment, size_t size);
 
-/* Takes a run for a block; NULL if memory does not suffice. *usable gets the block's bytes. */
-void *knoll_large_take(struct knoll_heap *heap, size_t size, size_t *usable);
-
-/* The same with an alignment, which is a power of two. `is_loose` says that the request is one that a slab should have
- * served; then there is no slab in hand any more, or it would have been given back to grow. */
+/* Takes a run for a block with an alignment, which is a power of two. `is_loose` says that the request is one that a
+ * slab should have served; then there is no slab in hand any more, or it would have been given back to grow. NULL if
+ * memory does not suffice. *usable gets the block's bytes. */
 void *knoll_large_take_aligned(struct knoll_heap *heap, size_t alignment, size_t size, bool is_loose, size_t *usable);
-
-/* Gives back the block whose run starts at this unit; returns its bytes. */
-size_t knoll_large_give(struct knoll_heap *heap, uint32_t number);
 
 /* Makes the block's run `wanted` units long where it lies, if it can. */
 bool knoll_large_resize(struct knoll_heap *heap, uint32_t number, uint32_t wanted);
@@ -45,6 +41,54 @@ static inline uint32_t large_length(const uint32_t *run)
 static inline size_t large_alignment(const uint32_t *run)
 {
     return (size_t)1 << (*run & (8 * sizeof(size_t) - 1));
+}
+
+/* How many units hold this size, at least one; the size is less than SIZE_MAX - UNIT. */
+/*@ requires size < SIZE_MAX - UNIT;
+    assigns \nothing;
+    ensures \result >= 1 && \result * UNIT >= size;
+    ensures \result > 1 ==> (\result - 1) * UNIT < size; */
+static inline size_t large_units(size_t size)
+{
+    return (size + UNIT - (size != 0)) >> KNOLL_UNIT_SHIFT;
+}
+
+/* Takes a run for this many units, aligned to so many; `notes` is what its first cell says besides that it is one. */
+static inline void *large_take_units(struct knoll_heap *heap, size_t units, size_t alignment, uint32_t notes,
+                                     size_t *usable)
+{
+    size_t rounded = pages_round(units, alignment);
+    uint32_t length = (uint32_t)rounded;
+    uint32_t number = knoll_pages_take(heap, length, (uint32_t)alignment);
+    if (number == NOWHERE && (notes & RUN_LOOSE) == 0)
+        number = knoll_slab_take_back(heap, length, (uint32_t)alignment);
+    if (number == NOWHERE)
+        return NULL;
+    struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    uint32_t *run = region_entry(region, index);
+    *run = cell_of(RUN_LARGE, 0) | notes;
+    run[CELL_LARGE_LENGTH] = length;
+    *usable = rounded << KNOLL_UNIT_SHIFT;
+    heap->large_blocks++;
+    return region_base(region) + ((size_t)index << KNOLL_UNIT_SHIFT);
+}
+
+/* Takes a run for a block that has every block's alignment. */
+static inline void *large_take(struct knoll_heap *heap, size_t size, size_t *usable)
+{
+    return size > heap->total ? NULL : large_take_units(heap, large_units(size), 1, 0, usable);
+}
+
+/* Gives back the block whose run starts at this unit; returns its bytes. */
+static inline size_t large_give(struct knoll_heap *heap, uint32_t number)
+{
+    uint32_t *run = entry_of(heap, number);
+    uint32_t length = large_length(run);
+    heap->large_blocks--;
+    (void)knoll_pages_give(heap, number, length);
+    *run |= RUN_WAS_BLOCK;
+    return (size_t)length << KNOLL_UNIT_SHIFT;
 }
 
 #endif

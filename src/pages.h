@@ -15,9 +15,15 @@ void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region);
 
 /* The length of the run that a request for `units` units aligned to `alignment` units is given. `alignment` is a power
  * of two; units >= 1. May be more than any heap has. */
-size_t knoll_pages_round(size_t units, size_t alignment);
+static inline size_t pages_round(size_t units, size_t alignment)
+{
+    if (KNOLL_PROFILE == KNOLL_COMPACT)
+        return units < RUN_SHORTEST ? RUN_SHORTEST : units;
+    size_t least = units > alignment ? units : alignment;
+    return least == 1 ? 1 : (size_t)2 << bits_highest(least - 1);
+}
 
-/* Takes a run of `length` units, which knoll_pages_round returned for this alignment. NOWHERE if there is none. */
+/* Takes a run of `length` units, which pages_round returned for this alignment. NOWHERE if there is none. */
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment);
 
 /* In compact, the lists that may have room for an aligned run and are looked at: to look at all saves no memory. */
@@ -35,7 +41,7 @@ uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_
 uint32_t knoll_pages_take_whole(struct knoll_heap *heap, uint32_t number);
 
 /* Changes the length of a run that is held from `length` to `wanted` units, where it lies; both are lengths that
- * knoll_pages_round returns. Shortening always succeeds; lengthening needs free units after it, and in classic
+ * pages_round returns. Shortening always succeeds; lengthening needs free units after it, and in classic
  * that the longer run may start there. False where it cannot be. */
 bool knoll_pages_resize(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t wanted);
 

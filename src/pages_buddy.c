@@ -115,12 +115,6 @@ static void move_rest(struct knoll_heap *heap, struct knoll_region *region, uint
     begin_rest(heap, region, to);
 }
 
-size_t knoll_pages_round(size_t units, size_t alignment)
-{
-    size_t least = units > alignment ? units : alignment;
-    return least == 1 ? 1 : (size_t)2 << bits_highest(least - 1);
-}
-
 void knoll_pages_add(struct knoll_heap *heap, struct knoll_region *region)
 {
     begin_rest(heap, region, region->first);
@@ -186,7 +180,7 @@ static uint32_t take_first(struct knoll_heap *heap, unsigned from, unsigned whic
 
 uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t alignment)
 {
-    (void)alignment; /* a run is aligned to its length, and knoll_pages_round made that suffice */
+    (void)alignment; /* a run is aligned to its length, and pages_round made that suffice */
     unsigned order = bits_highest32(length);
     if (must_fail(heap))
         return NOWHERE; /* not covered: tests/failing.c refuses, in a core of its own */
@@ -194,7 +188,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     if (fitting == 0)
         return take_rest(heap, order);
     unsigned from = bits_lowest32(fitting);
-    return take_first(heap, from, list_is_filled(heap, from) ? 0 : 1, order);
+    return take_first(heap, from, ~heap->filled[0] >> from & 1, order);
 }
 
 uint32_t knoll_pages_take_from(struct knoll_heap *heap, uint32_t number, uint32_t length, uint32_t alignment)

@@ -57,12 +57,6 @@ static void delist(struct knoll_heap *heap, const struct knoll_region *region, u
         free_list_unlink(heap, list_of_run(heap, region, index, length), region_entry(region, index));
 }
 
-size_t knoll_pages_round(size_t units, size_t alignment)
-{
-    (void)alignment;
-    return units < RUN_SHORTEST ? RUN_SHORTEST : units;
-}
-
 /* The region with the most units of the first `count`, and of those the first; NULL if there is none. */
 static struct knoll_region *longest_region(const struct knoll_heap *heap, uint32_t count)
 {
@@ -179,6 +173,22 @@ static uint32_t cut_first(struct knoll_heap *heap, unsigned list, uint32_t befor
     return cut_out(heap, number, place, length);
 }
 
+/* The same without an alignment, and so from its low end: the list's first run suffices. */
+static inline uint32_t cut_low(struct knoll_heap *heap, unsigned list, uint32_t length)
+{
+    uint32_t number = heap->list[list];
+    const struct knoll_region *region = region_of_number(heap, number);
+    uint32_t index = number & INDEX_MASK;
+    uint32_t *entry = region_entry(region, index);
+    uint32_t whole = free_run_length(entry);
+    count_free_run(heap, whole, (uint32_t)-1);
+    free_list_pop(heap, list, entry);
+    split_free(entry, 0, length, whole - length);
+    if (whole != length)
+        enlist(heap, region, index + length, whole - length);
+    return number;
+}
+
 /* The first run of this list, or NOWHERE: also in a heap without memory, which has no lists. */
 static uint32_t first_of(const struct knoll_heap *heap, unsigned list)
 {
@@ -242,7 +252,7 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
     if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
         list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
-    return list == NO_LIST ? take_rare(heap, length, 1) : cut_first(heap, list, 0, length, 1);
+    return list == NO_LIST ? take_rare(heap, length, 1) : cut_low(heap, list, length);
 }
 
 /* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */

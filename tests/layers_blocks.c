@@ -96,10 +96,10 @@ static void a_large_block(void **state)
         expect_run(block, length / 2, alignment);
         assert_true(knoll_large_resize(&heap, number, (uint32_t)length));
         expect_run(block, length, alignment);
-        assert_false(knoll_large_resize(&heap, number, (uint32_t)knoll_pages_round(SIZE / UNIT, 1)));
+        assert_false(knoll_large_resize(&heap, number, (uint32_t)pages_round(SIZE / UNIT, 1)));
         expect_run(block, length, alignment);
 
-        knoll_large_give(&heap, number);
+        large_give(&heap, number);
         assert_int_equal(heap.large_blocks, 0);
         assert_int_equal(knoll_pages_longest(&heap), longest);
         assert_int_equal(knoll_check(&heap), 0);
@@ -111,8 +111,8 @@ static void what_no_heap_holds(void **state)
     size_t usable;
     (void)state;
     make();
-    assert_null(knoll_large_take(&heap, heap.total + 1, &usable));
-    assert_null(knoll_large_take(&heap, SIZE_MAX, &usable));
+    assert_null(large_take(&heap, heap.total + 1, &usable));
+    assert_null(large_take(&heap, SIZE_MAX, &usable));
     assert_null(knoll_large_take_aligned(&heap, 1, heap.total + 1, false, &usable));
     assert_null(knoll_large_take_aligned(&heap, 1, SIZE_MAX, false, &usable));
     assert_null(knoll_large_take_aligned(&heap, SIZE_MAX / 2 + 1, 1, false, &usable));
@@ -335,7 +335,7 @@ static void the_whole_heap(void **state)
     size_t total = knoll_total_bytes(&heap);
     assert_int_equal(total, CLASSIC ? KIB(128) : KIB(130) + UNIT);
     size_t usable;
-    void *block = knoll_large_take(&heap, total, &usable);
+    void *block = large_take(&heap, total, &usable);
     assert_non_null(block);
     assert_int_equal(knoll_pages_longest(&heap), 0);
 }

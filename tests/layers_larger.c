@@ -27,7 +27,7 @@ static size_t units_that_suffice(size_t alignment, size_t size)
 {
     size_t slab = shape_length(&knoll_shapes[KNOLL_CLASS_COUNT - 1]);
     size_t aligned = alignment <= UNIT ? 1 : alignment / UNIT;
-    size_t run = knoll_pages_round(size == 0 ? 1 : (size + UNIT - 1) / UNIT, aligned);
+    size_t run = pages_round(size == 0 ? 1 : (size + UNIT - 1) / UNIT, aligned);
     if (CLASSIC)
         return run;
     run += aligned - 1;

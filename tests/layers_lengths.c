@@ -126,7 +126,7 @@ static void lengths_are_rounded(void **state)
         for (size_t units = 1; units <= 3000; units++) {
             while (power < units)
                 power *= 2;
-            assert_int_equal(knoll_pages_round(units, alignment), CLASSIC ? power : units == 1 ? 2 : units);
+            assert_int_equal(pages_round(units, alignment), CLASSIC ? power : units == 1 ? 2 : units);
         }
     }
 }

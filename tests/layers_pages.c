@@ -76,7 +76,7 @@ static void expect_good_fit(uint32_t number, uint32_t length, uint32_t alignment
 
 static bool take(uint32_t units, uint32_t alignment)
 {
-    size_t length = knoll_pages_round(units, alignment);
+    size_t length = pages_round(units, alignment);
     uint32_t number = knoll_pages_take(&heap, (uint32_t)length, alignment);
     if (number == NOWHERE) {
         expect_refusal((uint32_t)length, alignment);
@@ -91,7 +91,7 @@ static bool take(uint32_t units, uint32_t alignment)
 /* From a run that came back after none was found: just if there is room in it. */
 static void take_what_came_back(uint32_t which, uint32_t units, uint32_t alignment)
 {
-    uint32_t length = (uint32_t)knoll_pages_round(units, alignment);
+    uint32_t length = (uint32_t)pages_round(units, alignment);
     if (take(units, alignment)) {
         verify();
         return;
@@ -114,7 +114,7 @@ static void take_what_came_back(uint32_t which, uint32_t units, uint32_t alignme
 static void resize(uint32_t which, uint32_t units)
 {
     struct run *run = &held[which];
-    uint32_t wanted = (uint32_t)knoll_pages_round(units, 1);
+    uint32_t wanted = (uint32_t)pages_round(units, 1);
     bool aligned = !CLASSIC || unit_in_space(run->region, run->index) % wanted == 0;
     uint32_t after = run->index + run->length;
     bool possible = wanted <= run->length || (aligned && all_free(run->region, after, wanted - run->length));
@@ -143,7 +143,7 @@ static void the_longest(void)
         verify();
         (void)let_go(held_count - 1);
     }
-    uint32_t longer = (uint32_t)knoll_pages_round((size_t)longest + 1, 1);
+    uint32_t longer = (uint32_t)pages_round((size_t)longest + 1, 1);
     assert_int_equal(knoll_pages_take(&heap, longer, 1), NOWHERE);
 }
 

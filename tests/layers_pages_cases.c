@@ -14,7 +14,7 @@ static void longer_than_any_region(void **state)
 {
     (void)state;
     make_heap(&heap, arena_at(KIB(64), 0), KIB(64));
-    uint32_t length = (uint32_t)knoll_pages_round(1, 1);
+    uint32_t length = (uint32_t)pages_round(1, 1);
     uint32_t number = knoll_pages_take(&heap, length, 1);
     struct knoll_heap before = heap;
     assert_false(knoll_pages_resize(&heap, number, length, 1u << 29));
@@ -45,7 +45,7 @@ static void from_an_odd_unit(void **state)
 static void *take_units(size_t units)
 {
     size_t usable;
-    void *run = knoll_large_take(&heap, units * UNIT, &usable);
+    void *run = large_take(&heap, units * UNIT, &usable);
     assert_non_null(run);
     return run;
 }
@@ -74,8 +74,8 @@ static void by_a_whole_run_and_by_parts(void **state)
     (void)take_units(2);
     unsigned char *by_parts = take_units(4), *longer = take_units(8);
     assert_ptr_equal(longer, by_whole + 12 * UNIT); /* all as they should lie for this test */
-    knoll_large_give(&heap, number_at(by_parts));
-    knoll_large_give(&heap, number_at(by_whole));
+    large_give(&heap, number_at(by_parts));
+    large_give(&heap, number_at(by_whole));
     assert_true(is_second(by_whole, 4) && !is_second(by_parts, 4));
     assert_ptr_equal(take_units(4), by_parts);
     assert_ptr_equal(take_units(4), by_whole);
@@ -83,7 +83,7 @@ static void by_a_whole_run_and_by_parts(void **state)
     (void)take_units(1);
     assert_true(knoll_large_resize(&heap, number_at(longer), 2));
     assert_true(is_second(longer + 2 * UNIT, 2) && !is_second(longer + 4 * UNIT, 4));
-    knoll_large_give(&heap, number_at(part));
+    large_give(&heap, number_at(part));
     assert_true(is_second(part, 2));
 #endif
 }

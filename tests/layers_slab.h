@@ -120,7 +120,7 @@ static inline void hold_all(void)
 static inline void release(uint32_t number)
 {
     heap.peak -= (size_t)large_length(entry_of(&heap, number)) << KNOLL_UNIT_SHIFT;
-    knoll_large_give(&heap, number);
+    large_give(&heap, number);
 }
 
 /* What happens before a request is refused: the slab kept in hand is given back, and then there is none. */

@@ -252,12 +252,89 @@ static void realloc_keeps(void **state)
     assert_int_equal(seen.count, 0);
 }
 
+/* What no request can ask for, and what is just short of it. */
+static void odd_requests(void **state)
+{
+    (void)state;
+    make(arena_at(UNIT, 0), SPAN);
+    size_t longest = SMALLEST << (KNOLL_LEAN_LISTS - 1);
+    assert_null(knoll_lean_aligned_alloc(&heap, 0, 1));
+    assert_null(knoll_lean_aligned_alloc(&heap, 0, 0));
+    assert_null(knoll_lean_aligned_alloc(&heap, 3, 1));
+    assert_null(knoll_lean_aligned_alloc(&heap, SIZE_MAX, 1));
+    assert_null(knoll_lean_aligned_alloc(&heap, SIZE_MAX / 2 + 1, 0));
+    assert_null(knoll_lean_malloc(&heap, longest));
+    assert_null(knoll_lean_malloc(&heap, longest + 1));
+    assert_null(knoll_lean_calloc(&heap, SIZE_MAX / 2 + 1, 2)); /* whose product is 0 */
+    assert_null(knoll_lean_calloc(&heap, 2, SIZE_MAX / 2 + 9)); /* and 16 */
+    assert_int_equal(knoll_lean_used_bytes(&heap), 0);
+    unsigned char *block = knoll_lean_malloc(&heap, 4 * SMALLEST);
+    block = knoll_lean_realloc(&heap, block, 2 * SMALLEST); /* just half */
+    assert_int_equal(knoll_lean_usable_size(&heap, block), 2 * SMALLEST);
+    assert_int_equal(knoll_lean_check(&heap), 0);
+    assert_int_equal(seen.count, 0);
+}
+
+/* A heap at the edges of its own regions; that it has no handler at first. */
+static void where_it_may_lie(void **state)
+{
+    (void)state;
+    unsigned char *start = arena_at(2 * UNIT, 0);
+    unsigned char *end = start + 2 * UNIT;
+    struct knoll_lean_heap *before = (struct knoll_lean_heap *)(void *)(start - sizeof heap);
+    struct knoll_lean_heap *after = (struct knoll_lean_heap *)(void *)end;
+    if (start != arena)
+        assert_int_equal(knoll_lean_init(before, start, 2 * UNIT), KNOLL_OK);
+    assert_int_equal(knoll_lean_init(after, start, 2 * UNIT), KNOLL_OK);
+    assert_true(after->fault_handler == NULL);
+    before = (struct knoll_lean_heap *)(void *)(start + sizeof(void *));
+    memset(start, 0, 2 * UNIT);
+    assert_int_equal(knoll_lean_init(before, start, 2 * UNIT), KNOLL_ERROR_OVERLAP);
+    after = (struct knoll_lean_heap *)(void *)(end - sizeof(void *));
+    assert_int_equal(knoll_lean_init(after, start, 2 * UNIT), KNOLL_ERROR_OVERLAP);
+
+    /* The last byte of the address space is one; nothing there is read, because the heap lies there itself. */
+    uintptr_t top = (uintptr_t)0 - 2 * UNIT;
+    assert_int_equal(knoll_lean_add_memory(address(top + UNIT), address(top), 2 * UNIT), KNOLL_ERROR_OVERLAP);
+}
+
+/* A region whose tables end with a unit and whose last unit has no buddy: what lies behind the tables is no entry, even
+ * if it looks like one. */
+static void what_is_no_entry(void **state)
+{
+    (void)state;
+    struct forged {
+        struct knoll_lean_link link;
+        uintptr_t word, state;
+    };
+    size_t units = UNIT / sizeof(struct forged);
+    unsigned char *start = arena_at(2 * UNIT, UNIT);
+    make(start, units * UNIT);
+    assert_int_equal(knoll_lean_total_bytes(&heap), (units - 1) * UNIT);
+    size_t count = fill_with(UNIT);
+    assert_int_equal(count, units - 1);
+    struct forged *forged = (struct forged *)(void *)(start + UNIT);
+    struct forged copy = {{&forged->link, &forged->link}, 0x77, (uintptr_t)0 - 32 + (sizeof(uintptr_t) == 8 ? 6 : 5)};
+    unsigned char *last = start + (units - 1) * UNIT;
+    unsigned char *other = NULL;
+    *forged = copy; /* as a free unit's */
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i] != forged && blocks[i] != last)
+            other = blocks[i];
+    knoll_lean_free(&heap, last);
+    knoll_lean_free(&heap, other); /* so that the last unit is given back */
+    assert_int_equal(knoll_lean_check(&heap), 0);
+    assert_memory_equal(forged, &copy, sizeof copy);
+    assert_int_equal(seen.count, 0);
+    memset(blocks, 0, sizeof blocks);
+}
+
 /* ---- Faults ---- */
 
 #if KNOLL_HARDEN > 0
 
 static struct knoll_lean_heap heap_before;
-static unsigned char memory_before[KIB(32)];
+static unsigned char memory_before[16 * UNIT];
 
 /* Each call that names this address reports it once, and changes nothing. */
 static void faults(enum knoll_fault fault, void *at, const unsigned char *start)
@@ -440,12 +517,19 @@ static void histories(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(limits),        cmocka_unit_test(regions),
-    cmocka_unit_test(sizes),         cmocka_unit_test(exhaustion),
-    cmocka_unit_test(the_spare),     cmocka_unit_test(calloc_clears),
+    cmocka_unit_test(limits),
+    cmocka_unit_test(regions),
+    cmocka_unit_test(sizes),
+    cmocka_unit_test(exhaustion),
+    cmocka_unit_test(the_spare),
+    cmocka_unit_test(calloc_clears),
     cmocka_unit_test(realloc_keeps),
+    cmocka_unit_test(odd_requests),
+    cmocka_unit_test(where_it_may_lie),
+    cmocka_unit_test(what_is_no_entry),
 #if KNOLL_HARDEN > 0
-    cmocka_unit_test(misuse),        cmocka_unit_test(nothing_else_can_be_freed),
+    cmocka_unit_test(misuse),
+    cmocka_unit_test(nothing_else_can_be_freed),
 #endif
     cmocka_unit_test(histories),
 };

@@ -74,6 +74,8 @@ static void regions(void **state)
     heap.region = region + 1; /* where no region starts */
     heap.region->word = SPAN;
     expect(1);
+    region->link.next = &region->link; /* a chain without an end */
+    expect(1);
 }
 
 static void runs(void **state)
@@ -88,6 +90,10 @@ static void runs(void **state)
     expect(2);
     heap.spare = NULL;
     expect(2);
+    heap.spare = at(page);
+    expect(2);
+    knoll_lean_free(&heap, knoll_lean_malloc(&heap, 2 * UNIT)); /* gives the spare back: there is none then */
+    assert_null(heap.spare);
     heap.spare = at(page);
     expect(2);
     at(run)[1].state = HELD;
@@ -115,6 +121,25 @@ static void buddies(void **state)
     low->state = HELD + halves;
     high->state = FREE + halves; /* linked to by nobody */
     expect(6);
+}
+
+/* Three units free after the tables, a run of one and one of two, said to be of two and one. */
+static void misaligned(void **state)
+{
+    (void)state;
+    start = arena_at(SPAN, 0);
+    assert_int_equal(knoll_lean_init(&heap, start, 4 * UNIT), KNOLL_OK);
+    region = heap.region;
+    struct knoll_lean_link *one = &heap.list[WORD_SHIFT], *two = one + 1;
+    assert_int_equal(region[1].state, FREE + WORD_SHIFT);
+    assert_int_equal(region[2].state, FREE + WORD_SHIFT + 1);
+    region[1].state = FREE + WORD_SHIFT + 1;
+    region[3].state = FREE + WORD_SHIFT;
+    one->next = one->prev = &region[3].link;
+    region[3].link = (struct knoll_lean_link){one, one};
+    two->next = two->prev = &region[1].link;
+    region[1].link = (struct knoll_lean_link){two, two};
+    assert_int_equal(knoll_lean_check(&heap), 4);
 }
 
 static void slabs(void **state)
@@ -165,6 +190,15 @@ static void lists(void **state)
     strangers[0].link = (struct knoll_lean_link){&strangers[1].link, head};
     strangers[1].link = (struct knoll_lean_link){head, head};
     expect(6);
+    strangers[0].link = (struct knoll_lean_link){head, head}; /* and one that does, in place of a slab */
+    at(part)->link.next = at(part)->link.prev = &at(part)->link;
+    head = &heap.list[at(part)->state - HELD];
+    head->next = head->prev = &strangers[0].link;
+    strangers[0].state = at(part)->state;
+    strangers[0].link = (struct knoll_lean_link){head, head};
+    expect(6);
+    at(part)->link.next = (struct knoll_lean_link *)(uintptr_t)8; /* where nothing is */
+    expect(6);
     heap.used++;
     expect(7);
 }
@@ -198,7 +232,7 @@ static void every_bit(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(regions), cmocka_unit_test(runs),  cmocka_unit_test(buddies),
+    cmocka_unit_test(regions), cmocka_unit_test(runs),  cmocka_unit_test(buddies),   cmocka_unit_test(misaligned),
     cmocka_unit_test(slabs),   cmocka_unit_test(lists), cmocka_unit_test(every_bit),
 };
 
