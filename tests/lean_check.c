@@ -166,6 +166,30 @@ static void slabs(void **state)
     expect(7);
 }
 
+/* Units inside of a run, which nobody asks, in a list in place of a free run: as many, and links lead both ways, but
+ * for those of one in between. */
+static void insiders(void **state)
+{
+    (void)state;
+    make();
+    struct knoll_lean_unit *inside = at(run) + 1;
+    struct knoll_lean_unit *whole = longest_free();
+    struct knoll_lean_link *head = &heap.list[whole->state - FREE];
+    whole->link = (struct knoll_lean_link){&whole->link, &whole->link};
+    inside[0].state = whole->state;
+    inside[0].link = (struct knoll_lean_link){head, head};
+    head->next = head->prev = &inside[0].link;
+    expect(6);
+
+    whole->link = (struct knoll_lean_link){&whole->link, &whole->link};
+    inside[0].state = inside[1].state = whole->state;
+    inside[0].link = (struct knoll_lean_link){&inside[1].link, head};
+    inside[1].link = (struct knoll_lean_link){head, head};
+    head->next = &inside[0].link;
+    head->prev = &inside[1].link;
+    expect(6);
+}
+
 static void lists(void **state)
 {
     (void)state;
@@ -232,8 +256,8 @@ static void every_bit(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(regions), cmocka_unit_test(runs),  cmocka_unit_test(buddies),   cmocka_unit_test(misaligned),
-    cmocka_unit_test(slabs),   cmocka_unit_test(lists), cmocka_unit_test(every_bit),
+    cmocka_unit_test(regions), cmocka_unit_test(runs),  cmocka_unit_test(buddies),  cmocka_unit_test(misaligned),
+    cmocka_unit_test(slabs),   cmocka_unit_test(lists), cmocka_unit_test(insiders), cmocka_unit_test(every_bit),
 };
 
 CHECK_MAIN(tests)
