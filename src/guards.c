@@ -117,9 +117,10 @@ const unsigned char *knoll_guard_broken(const struct knoll_heap *heap, const uns
 void knoll_fill(unsigned char *start, const unsigned char *end)
 {
     while ((size_t)(end - start) > KNOLL_PAGE) { /* a round a page: what holds it is not touched */
-        if (knoll_fill_broken(start, start + KNOLL_PAGE) != NULL)
-            __builtin_memset(start, FILL_BYTE, KNOLL_PAGE);
-        start += KNOLL_PAGE;
+        unsigned char *next = start + KNOLL_PAGE - (uintptr_t)start % WORD;
+        if (knoll_fill_broken(start, next) != NULL)
+            __builtin_memset(start, FILL_BYTE, (size_t)(next - start));
+        start = next;
     }
     __builtin_memset(start, FILL_BYTE, (size_t)(end - start));
 }
