@@ -9,6 +9,8 @@
 
 #ifdef KNOLL_RANDOM_HOOK
 
+#define HAS_CHANCE true
+
 uint32_t KNOLL_RANDOM_HOOK(void);
 
 /* A number below the bound, which is not 0. */
@@ -31,6 +33,8 @@ static inline uint64_t chance_rest(uint64_t word, unsigned index)
 }
 
 #else
+
+#define HAS_CHANCE          false
 
 /* A macro, so that the compiler knows it where it counts what the tests execute. */
 #define chance_below(bound) ((void)(bound), 0u)

@@ -173,7 +173,7 @@ static uint32_t cut_first(struct knoll_heap *heap, unsigned list, uint32_t befor
     return cut_out(heap, number, place, length);
 }
 
-/* The same without an alignment, and so from its low end: the list's first run suffices. */
+/* The same without an alignment or chance, and so from its low end: the list's first run suffices. */
 static inline uint32_t cut_low(struct knoll_heap *heap, unsigned list, uint32_t length)
 {
     uint32_t number = heap->list[list];
@@ -252,7 +252,9 @@ uint32_t knoll_pages_take(struct knoll_heap *heap, uint32_t length, uint32_t ali
     unsigned list = lowest_filled(heap, list_of_shortest(heap, length));
     if (list != NO_LIST && free_run_length(entry_of(heap, heap->list[list])) < length)
         list = list < heap->last_list ? lowest_filled(heap, list + 1) : NO_LIST;
-    return list == NO_LIST ? take_rare(heap, length, 1) : cut_low(heap, list, length);
+    if (list == NO_LIST)
+        return take_rare(heap, length, 1);
+    return HAS_CHANCE ? cut_first(heap, list, 0, length, 1) : cut_low(heap, list, length);
 }
 
 /* The length of the free run that ends before this unit, or 0. The tables' last unit is of no kind. */
