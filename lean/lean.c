@@ -268,8 +268,10 @@ static inline bool is_held(const struct knoll_lean_unit *unit, uintptr_t address
 }
 
 /* The unit of the block that starts at this address and is held. NULL if there is none; that is reported, but for NULL.
- * At rung 0 only that the address is in a region is verified, and nothing reported. */
-static struct knoll_lean_unit *find(struct knoll_lean_heap *heap, const void *block)
+ * At rung 0 only that the address is in a region is verified, and nothing reported. Copied into knoll_lean_free, whose
+ * registers to save and restore for a call are as many bytes. */
+static inline __attribute__((always_inline)) struct knoll_lean_unit *find(struct knoll_lean_heap *heap,
+                                                                          const void *block)
 {
     struct knoll_lean_unit *region = region_of(heap, block);
     uintptr_t address = (uintptr_t)block;
@@ -318,10 +320,9 @@ void *knoll_lean_realloc(struct knoll_lean_heap *heap, void *block, size_t size)
 {
     if (block == NULL)
         return knoll_lean_malloc(heap, size);
-    const struct knoll_lean_unit *unit = find(heap, block);
-    if (unit == NULL)
+    size_t before = knoll_lean_usable_size(heap, block);
+    if (before == 0)
         return NULL;
-    size_t before = block_size(list_held(unit));
     if (size <= before && (size > before / 2 || before == block_size(0)))
         return block;
     void *moved = knoll_lean_malloc(heap, size);
