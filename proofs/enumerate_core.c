@@ -110,8 +110,8 @@ static void buddies(void)
     theorem("a run's buddy is the other half of a run twice as long, for every place and order");
     for (unsigned order = 0; order <= ORDER_MAX; order++)
         for (size_t units = ((size_t)1 << order) / 2 + 1; units <= (size_t)1 << order; units++)
-            holds(knoll_pages_round(units, 1) == (size_t)1 << order);
-    theorem("knoll_pages_round is the least power of two that suffices, for every number of units");
+            holds(pages_round(units, 1) == (size_t)1 << order);
+    theorem("pages_round is the least power of two that suffices, for every number of units");
 }
 
 #else

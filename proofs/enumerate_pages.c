@@ -237,7 +237,7 @@ static void give_run(uint32_t at)
     uint32_t merged = CLASSIC && start == rest ? longest_of_rest() : length_at(after, start);
     note(ASK, knoll_pages_merged_length(&heap, number_at(at), length) == merged &&
                   knoll_pages_free_behind(&heap, number_at(at), length) == behind);
-    (void)knoll_large_give(&heap, number_at(at));
+    (void)large_give(&heap, number_at(at));
     heap.headroom += length * UNIT;
     note(GIVE, tables_say(after));
     rest = rest_before;
@@ -267,7 +267,7 @@ static void take_run(uint32_t wanted, uint32_t alignment)
 {
     size_t usable;
     begin_call();
-    uint32_t length = (uint32_t)knoll_pages_round(wanted, alignment);
+    uint32_t length = (uint32_t)pages_round(wanted, alignment);
     unsigned char *run = knoll_large_take_aligned(&heap, alignment * UNIT, wanted * UNIT, false, &usable);
     bool must = longest_serving(before, length, CLASSIC ? 1 : alignment) != 0;
     if (run == NULL) { /* compact looks at some lists' first run only, where an alignment is asked for */
