@@ -11,17 +11,17 @@ struct bins bins;
 /* Without memory for a map, or where there are no caches, every block goes to the heap. */
 void bins_begin(const struct knoll_region *region)
 {
-    size_t places = ((size_t)region->count << KNOLL_UNIT_SHIFT) / 16;
+    size_t bytes = ((size_t)region->count << KNOLL_UNIT_SHIFT) >> MAP_SHIFT;
     void *map = HAS_CACHES
-                    ? mmap(NULL, places / 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                    ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
                     : MAP_FAILED;
     if (map == MAP_FAILED)
         return;
     if (!options.huge_pages)
-        madvise(map, places / 2, MADV_NOHUGEPAGE);
+        madvise(map, bytes, MADV_NOHUGEPAGE);
     bins.region = region;
     bins.map = map;
-    bins.places = places;
+    bins.places = bytes * PLACES_EACH;
 }
 
 static const uint32_t *run_at(const void *block)
@@ -59,7 +59,7 @@ void bins_mark(void *block)
 {
     size_t bin = bins_by_tables(block);
     if (bin != 0)
-        bins.map[bins_place(block) / 2] = (unsigned char)(2 * bin - bins_place(block) % 2);
+        bins.map[bins_place(block) / PLACES_EACH] = (unsigned char)(2 * bin - bins_place(block) % PLACES_EACH);
 }
 
 /* Writes this bin for those of the blocks that are in the region, and the secret into all. */
@@ -70,10 +70,11 @@ static void mark_cached(void *const *blocks, size_t count, size_t bin)
     const uint64_t secret = bins.secret;
     const struct knoll_region *region = bins.region;
     for (size_t i = 0; i < count; i++) {
-        size_t place = region_offset(region, blocks[i]) >> 4;
-        ((uint64_t *)blocks[i])[1] = secret;
+        size_t place = region_offset(region, blocks[i]) >> PLACE_SHIFT;
+        if (HAS_SECRETS)
+            ((uint64_t *)blocks[i])[1] = secret;
         if (LIKELY(place < places))
-            map[place / 2] = (unsigned char)(2 * bin - place % 2);
+            map[place / PLACES_EACH] = (unsigned char)(2 * bin - place % PLACES_EACH);
     }
 }
 
@@ -82,7 +83,7 @@ static bool is_of_bin(const void *block, size_t bin)
 {
     size_t place = bins_place(block);
     return place < bins.places &&
-           region_shape(bins.region, (uint32_t)(place >> (KNOLL_UNIT_SHIFT - 4))) == SHAPE_SLAB + bin - 1;
+           region_shape(bins.region, (uint32_t)(place >> (KNOLL_UNIT_SHIFT - PLACE_SHIFT))) == SHAPE_SLAB + bin - 1;
 }
 
 /* Where a class has no more blocks others serve, and do to the end: if the last block is of the class, all are. */
@@ -95,17 +96,18 @@ void bins_mark_batch(void *const *blocks, size_t count, size_t size)
     }
     for (size_t i = 0; i < count; i++) {
         bins_mark(blocks[i]);
-        ((uint64_t *)blocks[i])[1] = bins.secret;
+        if (HAS_SECRETS)
+            ((uint64_t *)blocks[i])[1] = bins.secret;
     }
 }
 
 void bins_unmark(void *const *blocks, size_t count)
 {
     unsigned char *map = bins.map;
-    const size_t granules = bins.places / 2;
+    const size_t granules = bins.places / PLACES_EACH;
     const struct knoll_region *region = bins.region;
     for (size_t i = 0; i < count; i++) {
-        size_t granule = region_offset(region, blocks[i]) >> 5;
+        size_t granule = region_offset(region, blocks[i]) >> MAP_SHIFT;
         if (LIKELY(granule < granules))
             map[granule] = 0;
     }
@@ -115,8 +117,8 @@ void bins_trim(const void *start, const void *end)
 {
     if (bins_place(start) >= bins.places)
         return;
-    uintptr_t first = (uintptr_t)bins.map + bins_place(start) / 2;
-    uintptr_t last = first + (uintptr_t)((const char *)end - (const char *)start) / 32;
+    uintptr_t first = (uintptr_t)bins.map + bins_place(start) / PLACES_EACH;
+    uintptr_t last = first + (uintptr_t)((const char *)end - (const char *)start) / (1u << MAP_SHIFT);
     first = (first + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     last &= ~(uintptr_t)(PAGE - 1);
     if (first < last)

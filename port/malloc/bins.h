@@ -13,6 +13,8 @@
  *              [ block     ][ block    ][ block    ]
  *     map        2 * bin  2*bin-1    0    2 * bin  0
  *
+ * At rung 0, where callers are trusted, it is twice the bin in both halves, and which half is not asked.
+ *
  * Who has the lock writes a byte when the heap hands the block out, and when the block goes back. In between it does
  * not change, and no other block's byte is the same: so whoever holds the block may read it without the lock.
  *
@@ -31,18 +33,22 @@
 #define BIN_RUNS    (1 + KNOLL_CLASS_COUNT) /* plus the units of a run */
 #define BINS        (BIN_RUNS + BIN_UNITS + 1)
 
+/* A place is half a granule; at rung 0 a whole one. */
+#define MAP_SHIFT   5
+#define PLACE_SHIFT (KNOLL_HARDEN == 0 ? MAP_SHIFT : MAP_SHIFT - 1)
+#define PLACES_EACH (1u << (MAP_SHIFT - PLACE_SHIFT))
+
 /* What malloc and free read each time, and nobody writes any more once there is a heap and a cache.
  *
  * It lies at the end of a page of 4 KiB. What lies whole pages from where has just been written the processor takes for
  * that at first, and begins again when it knows better: so it may not lie where in a cache, which begins with a page,
  * the tops of bins are. Where chance had put it loops of bench/malloc took half as long again. */
 struct bins {
-    _Alignas(PAGE) unsigned char before[PAGE - 4 * sizeof(uint64_t) - KNOLL_SLAB_MAXIMUM - sizeof(uint64_t)];
-    const struct knoll_region *region;     /* the first one, in which nearly all blocks are */
-    unsigned char *map;                    /* its map, */
-    size_t places;                         /* and how many places of 16 bytes it covers: 0 before there is one */
-    uint64_t secret;                       /* the caches' */
-    uint8_t twice[KNOLL_SLAB_MAXIMUM + 1]; /* the bin for a size that slabs serve, twice */
+    _Alignas(PAGE) unsigned char before[PAGE - 4 * sizeof(uint64_t)];
+    const struct knoll_region *region; /* the first one, in which nearly all blocks are */
+    unsigned char *map;                /* its map, */
+    size_t places;                     /* and how many places it covers: 0 before there is one */
+    uint64_t secret;                   /* the caches', at rung 1 */
 };
 
 _Static_assert(sizeof(struct bins) == PAGE, "the end of a page");
@@ -62,18 +68,24 @@ static inline size_t bin_bytes(size_t bin)
     return bin < BIN_RUNS ? class_size(bin - 1) : (bin - BIN_RUNS) * UNIT;
 }
 
-/* The place of 16 bytes at this address; what is no multiple of 16, or outside of the region, has one beyond all. */
+/* The place of this address; what is outside of the region, or no multiple of 16 above rung 0, has one beyond all. */
 static inline size_t bins_place(const void *block)
 {
     uintptr_t offset = region_offset(bins.region, block);
-    return offset >> 4 | offset << (8 * sizeof offset - 4);
+    return KNOLL_HARDEN == 0 ? offset >> PLACE_SHIFT : rotate_right_address(offset, PLACE_SHIFT);
+}
+
+/* What the map says of this place, which it covers. */
+static inline size_t bins_at(size_t place)
+{
+    return PLACES_EACH == 1 ? bins.map[place] : step_look_up(bins.map, place);
 }
 
 /* Twice the bin of the block that begins at this address, if the map says so; else 0, or a number that is odd. */
 static inline size_t bins_look_up(const void *block)
 {
     size_t place = bins_place(block);
-    return LIKELY(place < bins.places) ? step_look_up(bins.map, place) : 0;
+    return LIKELY(place < bins.places) ? bins_at(place) : 0;
 }
 
 /* ---- With the lock ---- */
@@ -88,7 +100,7 @@ size_t bins_by_tables(const void *block);
 bool bins_is_plain(const void *block);
 
 /* Writes into the map that a block was handed out; that some were at once that were asked for with this size, to a
- * cache, so the secret is written into them; and that some have been given back. */
+ * cache, so the secret, if there is one, is written into them; and that some have been given back. */
 void bins_mark(void *block);
 void bins_mark_batch(void *const *blocks, size_t count, size_t size);
 void bins_unmark(void *const *blocks, size_t count);

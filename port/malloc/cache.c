@@ -30,14 +30,13 @@
 #define IDLE_MOST  16u
 #define ASKED_MOST 4
 
-struct cache cache_none, cache_unmade;
-
 static struct cache *caches; /* of all threads, and of threads that have ended */
 static struct cache *idle;   /* of those that have ended, linked by next_idle, */
 static size_t idles;         /* and how many they are */
 static pthread_key_t key;
 static pid_t process; /* whose threads the owners are: a child that no handler of a fork was called for is another */
 static bool has_key;
+static uint8_t twice[CACHE_SERVES]; /* as in each cache */
 /* Where in a cache a bin's slots begin, in bytes; and where those of the last one end. */
 static uint32_t first_place[BINS + 1];
 
@@ -105,11 +104,11 @@ static void drain(struct cache *cache)
 static void end(void *own)
 {
     struct cache *cache = own;
-    if (cache != lock_thread.own || !lock_enter()) /* a thread that left one behind may have had this one's memory */
+    if (cache != lock_thread.cache || !lock_enter()) /* a thread that left one behind may have had this one's memory */
         return;
-    lock_thread.own = NULL;
-    lock_thread.cache = &cache_none;
     lock_thread.is_over = true;
+    lock_thread.served = 0;
+    lock_thread.cache = NULL;
     cache->next_idle = idle;
     idle = cache;
     if (idles++ >= IDLE_MOST) /* so many threads may not come again */
@@ -125,8 +124,8 @@ static void begin_all(void)
         bins.secret = (uintptr_t)&bins * UINT64_C(0x9E3779B97F4A7C15);
     process = getpid();
     place_bins();
-    for (size_t size = 0; size < sizeof bins.twice; size++)
-        bins.twice[size] = (uint8_t)(2 * bin_for_size(size));
+    for (size_t size = 0; size < CACHE_SERVES; size++)
+        twice[size] = (uint8_t)(2 * bin_for_size(size));
     bins.secret |= 1;                             /* so it is neither 0 nor aligned, as pointers are */
     has_key = pthread_key_create(&key, end) == 0; /* by the first thread, before there are others */
 }
@@ -159,6 +158,7 @@ static struct cache *fresh_cache(void)
             cache->top[2 * bin] = bin_place(bin, 0);
             cache->most[2 * bin] = bin_place(bin, BIN_LEAST);
         }
+    memcpy(cache->twice, twice, sizeof twice);
     cache->next = caches;
     caches = cache;
     return cache;
@@ -191,8 +191,8 @@ void cache_make(void)
     if (!has_key)
         begin_all();
     if (!has_key || !lock_enter())
-        return;                    /* this thread does without */
-    if (lock_thread.own != NULL) { /* a handler has come first */
+        return;                      /* this thread does without */
+    if (lock_thread.cache != NULL) { /* a handler has come first */
         lock_thread.is_over = false;
         lock_leave();
         return;
@@ -208,7 +208,7 @@ void cache_make(void)
     }
     if (cache != NULL) /* a child of vfork makes it for its parent's thread */
         cache->owner = getpid() == process ? (pid_t)syscall(SYS_gettid) : 0;
-    lock_thread.own = cache; /* so that it is this thread's in a child, if a handler forks from here on */
+    lock_thread.cache = cache; /* so that it is this thread's in a child, if a handler forks from here on */
     lock_leave();
     if (cache == NULL)
         return;
@@ -216,8 +216,8 @@ void cache_make(void)
         end(cache);
         return;
     }
-    lock_thread.cache = cache;
     lock_thread.is_over = false;
+    cache_return();
 }
 
 /* Looks at the next bin of runs: if nothing has changed in it since it was looked at last, half of it goes back. */
@@ -245,7 +245,8 @@ void *cache_refill(struct cache *cache, size_t bin)
     size_t taken = heaps_allocate_batch(bin_bytes(bin), refill(cache, bin), blocks);
     if (taken == 0)
         return NULL;
-    ((uint64_t *)blocks[taken - 1])[1] = 0; /* it does not stay in the cache */
+    if (HAS_SECRETS)
+        ((uint64_t *)blocks[taken - 1])[1] = 0; /* it does not stay in the cache */
     cache->top[2 * bin] = bin_place(bin, taken - 1);
     bin_grow(cache, bin);
     return blocks[taken - 1];
@@ -273,7 +274,7 @@ static bool has(const void *block)
 size_t cache_bin_of_held(const void *block)
 {
     size_t bin = bins_by_tables(block);
-    bool may_wait = HAS_CACHES && (bin != 0 || ((uintptr_t)block % ALIGNMENT == 0 && heaps_own(block)));
+    bool may_wait = HAS_SECRETS && (bin != 0 || ((uintptr_t)block % ALIGNMENT == 0 && heaps_own(block)));
     if (may_wait && ((const uint64_t *)block)[1] == bins.secret && has(block))
         heaps_fault(KNOLL_FAULT_DOUBLE_FREE, block);
     return bin;
@@ -286,7 +287,7 @@ void cache_leave_behind(void)
     idle = NULL;
     idles = 0;
     for (struct cache *cache = caches; cache != NULL; cache = cache->next)
-        if (cache == lock_thread.own) {
+        if (cache == lock_thread.cache) {
             cache->owner = (pid_t)syscall(SYS_gettid);
         } else {
             idles++;
@@ -297,9 +298,11 @@ void cache_leave_behind(void)
 
 void cache_drain(void)
 {
-    struct cache *own = cache_borrow();
-    drain(own);
-    cache_return(own);
+    struct cache *own;
+    if (cache_borrow_if_ready(&own)) {
+        drain(own);
+        cache_return();
+    }
     for (struct cache *cache = idle; cache != NULL; cache = cache->next_idle)
         drain(cache);
 }

@@ -1,9 +1,9 @@
 /* Each thread's cache of free blocks: what malloc and free do in most cases, without a lock.
  *
  * For each bin (bins.h) a cache has an array of blocks, of which the last one in is the first out. To the heap a block
- * in a cache is held. That it is not held by the program is noted in the block itself: its second word is a secret,
- * which no block that is handed out has there, unless the program has come upon it and put it there. So a block that is
- * freed and has the secret is looked for in all caches, and is being freed twice if it is found.
+ * in a cache is held. That it is not held by the program is noted at rung 1 in the block itself: its second word is a
+ * secret, which no block that is handed out has there, unless the program has come upon it and put it there. So a block
+ * that is freed and has the secret is looked for in all caches, and is being freed twice if it is found.
  *
  * All else about an address that is freed the map of bins tells, without the lock. What does not look right is left to
  * the heap to judge, with the lock.
@@ -19,6 +19,11 @@
 
 #include <sys/types.h>
 
+/* What lock_thread.served is while a cache is ready: a size that is too large for slabs. */
+#define CACHE_SERVES ((size_t)KNOLL_SLAB_MAXIMUM + 1)
+
+_Static_assert(CACHE_SERVES >> STEP_GATE == 1, "the highest bit of what step_shut shuts");
+
 /* How full a bin is: `top` says where its last block stands, and `most` where the last one would that it may have; in
  * bytes from the cache's start. Both are 0 if nothing is cached in it. There is NULL where a bin has no block: so what
  * `top` says is read before it is known which. */
@@ -32,8 +37,9 @@ struct cache {
     size_t looks;               /* and how often one was */
     struct cache *next;         /* all caches */
     struct cache *next_idle;
-    pid_t owner;  /* the thread whose it is, or was before it became idle */
-    void *slot[]; /* of each bin NULL, then blocks: the last one in is the first out */
+    pid_t owner;                 /* the thread whose it is, or was before it became idle */
+    uint8_t twice[CACHE_SERVES]; /* the bin for a size that slabs serve, twice: the same in all caches */
+    void *slot[];                /* of each bin NULL, then blocks: the last one in is the first out */
 };
 
 static inline void **cache_at(const struct cache *cache, size_t place)
@@ -47,8 +53,9 @@ static inline void *cache_take(struct cache *cache, size_t twice_bin)
     uint64_t *block = *cache_at(cache, top);
     if (UNLIKELY(block == NULL))
         return NULL;
-    __atomic_store_n(&cache->top[twice_bin], top - sizeof(void *), __ATOMIC_RELAXED);
-    block[1] = 0;
+    block = step_down(&cache->top[twice_bin], block);
+    if (HAS_SECRETS)
+        block[1] = 0;
     return block;
 }
 
@@ -58,9 +65,10 @@ static inline bool cache_give(struct cache *cache, size_t twice_bin, void *block
 {
     size_t top = cache->top[twice_bin];
     uint64_t *words = block;
-    if (UNLIKELY(top >= cache->most[twice_bin] || words[1] == bins.secret))
+    if (UNLIKELY(top >= cache->most[twice_bin] || (HAS_SECRETS && words[1] == bins.secret)))
         return false;
-    words[1] = bins.secret;
+    if (HAS_SECRETS)
+        words[1] = bins.secret;
     __atomic_store_n(cache_at(cache, top) + 1, block, __ATOMIC_RELAXED);
     step_up(&cache->top[twice_bin]);
     return true;
@@ -71,19 +79,29 @@ static inline bool bin_is_full(const struct cache *cache, size_t bin)
     return cache->top[2 * bin] == cache->most[2 * bin];
 }
 
-/* While a thread works on its cache it has none: so a handler that interrupts it keeps its hands off. */
+/* While a thread works on its cache that is not ready: so a handler that interrupts it keeps its hands off. This is for
+ * who has found it ready; a handler that comes before it is shut has left it so. */
 static inline struct cache *cache_borrow(void)
 {
-    struct cache *cache = lock_thread.cache;
-    lock_thread.cache = &cache_none;
+    lock_thread.served = 0;
     atomic_signal_fence(memory_order_seq_cst);
-    return cache;
+    return lock_thread.cache;
 }
 
-static inline void cache_return(struct cache *cache)
+/* False if it is not ready, or there is none. */
+static inline bool cache_borrow_if_ready(struct cache **cache)
+{
+    if (UNLIKELY(!step_shut(&lock_thread.served)))
+        return false;
+    atomic_signal_fence(memory_order_seq_cst);
+    *cache = lock_thread.cache;
+    return true;
+}
+
+static inline void cache_return(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    lock_thread.cache = cache;
+    lock_thread.served = CACHE_SERVES;
 }
 
 /* Makes this thread's cache, if there is memory for it. Without the lock. */

@@ -86,7 +86,7 @@ static void *from_heaps(size_t alignment, size_t size)
 /* The program gets a block that may have been in a cache. */
 static void hand_out(void *block, size_t alignment)
 {
-    if (HAS_CACHES && ((const uint64_t *)block)[1] == bins.secret)
+    if (HAS_SECRETS && ((const uint64_t *)block)[1] == bins.secret)
         ((uint64_t *)block)[1] = 0; /* asked first, for a page that nobody has touched stays so */
     if (alignment <= ALIGNMENT)
         bins_mark(block);
@@ -248,7 +248,7 @@ void *heaps_resize(void *block, size_t size)
     if (resized == NULL)
         return move(block, knoll_usable_size(in, block), size);
     bins_unmark(&block, 1);
-    if (HAS_CACHES && resized != block && size <= sizeof(uint64_t))
+    if (HAS_SECRETS && resized != block && size <= sizeof(uint64_t))
         ((uint64_t *)resized)[1] = 0; /* which was not copied, and may be the caches' secret still */
     if (is_plain)
         bins_mark(resized);

@@ -33,8 +33,9 @@
 #define PAGE       ((size_t)4096)
 #define HEAPS_MOST 64 /* of at most 64 GiB each */
 #define HAS_CACHES                                                                                                     \
-    (KNOLL_HARDEN < 2) /* what waits in a cache is not filled, and not verified when it is handed out                  \
-                        */
+    (KNOLL_HARDEN < 2)                  /* what waits in a cache is not filled, and not verified when it is handed out \
+                                         */
+#define HAS_SECRETS (KNOLL_HARDEN == 1) /* blocks that wait in caches say so */
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -104,13 +105,10 @@ struct lock_thread {
     bool took_lock;      /* for which it has taken it */
     bool is_over;        /* it may have no cache any more */
     uint8_t frees;       /* without a cache, up to FREES_ALONE */
-    struct cache *own;   /* its cache, or NULL */
-    struct cache *cache; /* the same, but one of those below if it has none, or while it works on it */
+    size_t served;       /* malloc asks its cache at once for less than so many bytes: CACHE_SERVES; or 0, if it has
+                          * none, and while it works on it */
+    struct cache *cache; /* its own, or NULL */
 };
-
-/* The caches of who has none, in which no block is nor has any room: who works on his, or may have none any more; and
- * who has none yet. */
-HIDDEN extern struct cache cache_none, cache_unmade;
 
 HIDDEN extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
 HIDDEN extern _Atomic(void *) lock_deferred; /* what handlers have freed: each block's first word leads to the next */

@@ -24,7 +24,7 @@
 #define DEFERRED_MOST 256
 
 /* Said here once more: a compiler does not take it from the declaration, and not every linker makes up for that. */
-_Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec"))) = {.cache = &cache_unmade};
+_Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
 _Atomic(void *) lock_deferred;
 
 static _Atomic(void *) deferred[KNOLL_HARDEN < 2 ? 1 : DEFERRED_MOST]; /* at rung 2: what lock_deferred says there is */

@@ -83,18 +83,14 @@ static void *allocate(size_t alignment, size_t size)
 /* Makes a cache for this thread, if it has none and may have one. */
 static void want_cache(void)
 {
-    if (!HAS_CACHES || lock_thread.cache != &cache_unmade || lock_thread.inside)
-        return;
-    if (lock_thread.own == NULL && !lock_thread.is_over)
+    if (HAS_CACHES && lock_thread.cache == NULL && !lock_thread.is_over && !lock_thread.inside)
         cache_make();
-    else if (lock_thread.own != NULL && !lock_thread.is_over) /* a handler made it between the steps of cache_borrow */
-        lock_thread.cache = lock_thread.own;
 }
 
 static __attribute__((noinline)) void *malloc_slowly(size_t size)
 {
     want_cache();
-    if (size > BIN_LARGEST || lock_thread.cache == &cache_none || lock_thread.cache == &cache_unmade)
+    if (size > BIN_LARGEST || lock_thread.served == 0)
         return or_no_memory(allocate(1, size));
     if (!lock_enter())
         return or_no_memory(NULL);
@@ -103,28 +99,29 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
     void *block = cache_take(cache, 2 * bin); /* it may come from a thread that ended */
     if (block == NULL)
         block = cache_refill(cache, bin);
-    cache_return(cache);
+    cache_return();
     lock_leave();
     return or_no_memory(block);
 }
 
+/* Serves a run, or anything while this thread's cache is not ready. */
 static __attribute__((noinline)) void *malloc_run(size_t size)
 {
-    if (size > BIN_LARGEST)
+    if (size > BIN_LARGEST || lock_thread.served == 0)
         return malloc_slowly(size);
     struct cache *cache = cache_borrow();
     void *block = cache_take(cache, 2 * bin_for_size(size));
-    cache_return(cache);
+    cache_return();
     return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
 
 EXPORT void *malloc(size_t size)
 {
-    if (UNLIKELY(size > KNOLL_SLAB_MAXIMUM))
+    if (UNLIKELY(size >= lock_thread.served))
         return malloc_run(size);
     struct cache *cache = cache_borrow();
-    void *block = cache_take(cache, bins.twice[size]);
-    cache_return(cache);
+    void *block = cache_take(cache, cache->twice[size]);
+    cache_return();
     return LIKELY(block != NULL) ? block : malloc_slowly(size);
 }
 
@@ -166,7 +163,7 @@ EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
     size_t twice_bin = bins_look_up(block);
     size_t bin = twice_bin / 2;
     if (size > BIN_LARGEST || twice_bin % 2 != 0 || bin == 0 || bin >= BIN_RUNS ||
-        ((const uint64_t *)block)[1] == bins.secret)
+        (HAS_SECRETS && ((const uint64_t *)block)[1] == bins.secret))
         return realloc_in_heap(block, size);
     if (bin_for_size(size) == bin)
         return block;
@@ -235,17 +232,18 @@ EXPORT void *pvalloc(size_t size)
 /* ---- Freeing ---- */
 
 /* A thread that only frees gets a cache with the next one: what the C library frees when a thread has ended, after it
- * was told so, is seldom as much, and nor is what a handler frees in a thread that has no cache yet. At rung 0 a block
- * that is freed twice is found only if it waits in one. */
+ * was told so, is seldom as much, and nor is what a handler frees in a thread that has no cache yet. */
 #define FREES_ALONE 32
 
 /* Gives the block to the bin of which this is twice the number; false if there is no room, or something to be looked
  * at. */
 static inline bool give_to_cache(void *block, size_t twice_bin)
 {
-    struct cache *cache = cache_borrow();
+    struct cache *cache;
+    if (UNLIKELY(!cache_borrow_if_ready(&cache)))
+        return false;
     bool given = cache_give(cache, twice_bin, block);
-    cache_return(cache);
+    cache_return();
     return given;
 }
 
@@ -254,7 +252,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
     if (block == NULL)
         return;
     int error = errno;
-    if (KNOLL_HARDEN > 0 && lock_thread.frees < FREES_ALONE)
+    if (lock_thread.frees < FREES_ALONE)
         lock_thread.frees++;
     else
         want_cache();
@@ -263,18 +261,21 @@ static __attribute__((noinline)) void free_slowly(void *block)
         errno = error;
         return;
     }
-    struct cache *cache = cache_borrow();
+    struct cache *cache;
+    bool is_ready = cache_borrow_if_ready(&cache);
     size_t bin = cache_bin_of_held(block);
-    if (bin != 0 && cache->most[2 * bin] != 0) {
+    if (bin != 0 && is_ready) {
         if (bin_is_full(cache, bin))
             cache_make_room(cache, bin);
-        ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
-        bins_mark(block);           /* it may have been asked for with an alignment */
+        if (HAS_SECRETS)
+            ((uint64_t *)block)[1] = 0; /* it may be the secret by chance */
+        bins_mark(block);               /* it may have been asked for with an alignment */
         cache_give(cache, 2 * bin, block);
     } else {
         heaps_free(block);
     }
-    cache_return(cache);
+    if (is_ready)
+        cache_return();
     lock_leave();
     errno = error;
 }
@@ -282,7 +283,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
 EXPORT void free(void *block)
 {
     size_t place = bins_place(block);
-    if (UNLIKELY(place >= bins.places || !give_to_cache(block, step_look_up(bins.map, place))))
+    if (UNLIKELY(place >= bins.places || !give_to_cache(block, bins_at(place))))
         free_slowly(block);
 }
 

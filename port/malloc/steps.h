@@ -1,11 +1,14 @@
-/* Two steps of free that gcc makes longer than need be on x86-64, each by one or two of its 24 instructions. What they
- * do the functions for other machines say.
+/* Steps of malloc and free that gcc makes longer than need be on x86-64, each by one or two of their 14 and 24
+ * instructions. What they do the functions for other machines say. Those that write do it by one instruction there.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef KNOLL_MALLOC_STEPS_H
 #define KNOLL_MALLOC_STEPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#define STEP_GATE 10 /* the highest bit of a gate that is open */
 
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 
@@ -25,10 +28,26 @@ static inline size_t step_look_up(const unsigned char *bytes, size_t place)
     return found;
 }
 
-/* As one instruction, which is no atomic one. */
 static inline void step_up(size_t *top)
 {
     __asm__("addq %1, %0" : "+m"(*top) : "i"(sizeof(void *)) : "cc");
+}
+
+/* The block, which is not NULL, is to be where results are, so that it need not be brought there. */
+static inline void *step_down(size_t *top, void *block)
+{
+    __asm__("subq %2, %0" : "+m"(*top), "+a"(block) : "i"(sizeof(void *)) : "cc");
+    if (block == NULL)
+        __builtin_unreachable();
+    return block;
+}
+
+/* The last bit that is shifted out is in the carry. */
+static inline bool step_shut(size_t *gate)
+{
+    bool was_open;
+    __asm__("shrq %2, %0" : "+m"(*gate), "=@ccc"(was_open) : "i"(STEP_GATE + 1) : "cc");
+    return was_open;
 }
 
 #else
@@ -43,6 +62,21 @@ static inline size_t step_look_up(const unsigned char *bytes, size_t place)
 static inline void step_up(size_t *top)
 {
     __atomic_store_n(top, *top + sizeof(void *), __ATOMIC_RELAXED);
+}
+
+/* Subtracts it, and returns the block that malloc returns. */
+static inline void *step_down(size_t *top, void *block)
+{
+    __atomic_store_n(top, *top - sizeof(void *), __ATOMIC_RELAXED);
+    return block;
+}
+
+/* Makes the gate 0, and says whether it was open: not 0. A signal handler that comes in between leaves it as it was. */
+static inline bool step_shut(size_t *gate)
+{
+    bool was_open = *(volatile size_t *)gate != 0;
+    *(volatile size_t *)gate = 0;
+    return was_open;
 }
 
 #endif
