@@ -47,7 +47,9 @@ enum knoll_error {
     KNOLL_ERROR_NOT_PAGES = -4, /* the size is not a multiple of KNOLL_PAGE */
     KNOLL_ERROR_TOO_LARGE = -5, /* it runs past the end of the address space, or has more units than can be numbered */
     KNOLL_ERROR_OVERLAP = -6,   /* it overlaps a region that the heap has, or the struct knoll_heap itself */
-    KNOLL_ERROR_REGIONS = -7    /* the heap has KNOLL_REGIONS_MAX regions already */
+    KNOLL_ERROR_REGIONS = -7,   /* the heap has KNOLL_REGIONS_MAX regions already */
+    KNOLL_ERROR_KNOBS = -8      /* the caller was compiled with other knobs (knoll_config.h) than the library, or for
+                                 * another version of it: the structs differ. Tested first */
 };
 
 /* What a caller did wrong. */
@@ -204,8 +206,16 @@ struct knoll_heap {
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
  * of the region, or one unit where that is more, and KNOLL_TABLE_SLACK. Cost: clears the tables, so proportional to
- * size, unless KNOLL_MEMORY_IS_ZERO. Call: owner. */
-int knoll_init(struct knoll_heap *heap, void *start, size_t size);
+ * size, unless KNOLL_MEMORY_IS_ZERO. Call: owner.
+ *
+ * The library's part is told how long the struct is that the caller has room for, and refuses any other than its own.
+ * From other languages call that. */
+int knoll_init_sized(struct knoll_heap *heap, void *start, size_t size, size_t heap_size);
+
+static inline int knoll_init(struct knoll_heap *heap, void *start, size_t size)
+{
+    return knoll_init_sized(heap, start, size, sizeof *heap);
+}
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
  * beside its tables. Blocks never span regions. Returns KNOLL_OK, or a negative enum knoll_error and then has

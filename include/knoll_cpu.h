@@ -131,9 +131,18 @@ struct knoll_cpus {
  * which is in neither total_bytes nor table_bytes, and that KNOLL_MINIMUM_HEAP is what must be left. No region may meet
  * *cpus. A fault handler is set by knoll_set_fault_handler(&cpus->heap, ...), and gets &cpus->heap; of knoll.h's other
  * functions those that change nothing may be called with it, when quiet. `lock` and `unlock` are called with
- * `context`; both NULL where nothing is shared. Call: quiet. */
-int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
-                    void *context);
+ * `context`; both NULL where nothing is shared. Call: quiet.
+ *
+ * The library's part is told how long both structs are for the caller, one and the other together. */
+int knoll_cpus_init_sized(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
+                          void *context, size_t sizes);
+
+static inline int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock,
+                                  knoll_cpu_lock unlock, void *context)
+{
+    return knoll_cpus_init_sized(cpus, start, size, lock, unlock, context,
+                                 sizeof(struct knoll_cpus) + sizeof(struct knoll_cpu));
+}
 
 /* Adds a region, as knoll_add_memory; with spans there can be one less. Call: where the lock may be taken; others may
  * run meanwhile. */

@@ -56,7 +56,12 @@ struct knoll_lean_heap {
 /* Makes a heap of this memory, whose first part becomes tables: start and size are multiples of KNOLL_LEAN_UNIT, and
  * the size at least two. What the struct held before is lost. O(units). Errors are those of knoll_init, in the same
  * order; ALIGNMENT and NOT_PAGES mean KNOLL_LEAN_UNIT, TOO_SMALL less than two of those. */
-int knoll_lean_init(struct knoll_lean_heap *heap, void *start, size_t size);
+int knoll_lean_init_sized(struct knoll_lean_heap *heap, void *start, size_t size, size_t heap_size);
+
+static inline int knoll_lean_init(struct knoll_lean_heap *heap, void *start, size_t size)
+{
+    return knoll_lean_init_sized(heap, start, size, sizeof *heap);
+}
 
 /* Gives the heap more memory, under the same limits; any number of regions, in any order. O(units + regions). */
 int knoll_lean_add_memory(struct knoll_lean_heap *heap, void *start, size_t size);

@@ -28,16 +28,16 @@
 
 /* ---- Words ---- */
 
-/* The position of the lowest set bit; the word is not 0. */
+/* The position of the lowest set bit; the word is not 0. In software, what it can be shifted by until nothing is left.
+ */
 #if KNOLL_COUNTS_IN_SOFTWARE
 SHARED size_t lowest(uintptr_t word)
 {
-    size_t position = 0;
-    word &= 0 - word;
+    size_t position = WORD_BITS - 1;
     for (size_t half = WORD_BITS / 2; half != 0; half /= 2) { /* at most WORD_SHIFT rounds */
-        if (word >> half != 0) {
-            word >>= half;
-            position += half;
+        if (word << half != 0) {
+            word <<= half;
+            position -= half;
         }
     }
     return position;
@@ -188,8 +188,10 @@ int knoll_lean_add_memory(struct knoll_lean_heap *heap, void *start, size_t size
     return KNOLL_OK;
 }
 
-int knoll_lean_init(struct knoll_lean_heap *heap, void *start, size_t size)
+int knoll_lean_init_sized(struct knoll_lean_heap *heap, void *start, size_t size, size_t heap_size)
 {
+    if (heap_size != sizeof *heap)
+        return KNOLL_ERROR_KNOBS;
     if (heap == NULL)
         return KNOLL_ERROR_NULL;
     heap->region = NULL;

@@ -85,9 +85,11 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     return KNOLL_OK;
 }
 
-int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
-                    void *context)
+int knoll_cpus_init_sized(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
+                          void *context, size_t sizes)
 {
+    if (sizes != sizeof(struct knoll_cpus) + sizeof(struct knoll_cpu))
+        return KNOLL_ERROR_KNOBS;
     if (cpus == NULL)
         return KNOLL_ERROR_NULL;
     __builtin_memset(cpus, 0, sizeof *cpus);

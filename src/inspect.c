@@ -196,8 +196,9 @@ const char *knoll_strerror(int error)
         "the region is too large, or runs past the end of the address space",
         "the region overlaps one that the heap has, or the heap itself",
         "the heap has as many regions as it can",
+        "the library was compiled with other knobs than its caller",
     };
-    return error <= 0 && error >= KNOLL_ERROR_REGIONS ? texts[-error] : "unknown error";
+    return error <= 0 && error >= KNOLL_ERROR_KNOBS ? texts[-error] : "unknown error";
 }
 
 const char *knoll_fault_name(int fault)

@@ -134,6 +134,7 @@ static void test_what_cannot_be_a_heap_is_refused(void **state)
 {
     (void)state;
     unsigned char *start = arena_at(MIB(1), 0);
+    assert_int_equal(knoll_cpus_init_sized(&cpus, start, MIB(1), NULL, NULL, NULL, sizeof cpus), KNOLL_ERROR_KNOBS);
     assert_int_equal(knoll_cpus_init(NULL, start, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_cpus_init(&cpus, NULL, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_cpus_init(&cpus, start + 16, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_ALIGNMENT);
