@@ -15,7 +15,7 @@ help:
 	@echo '                  MUTANTS="--all"  every change; MUTANTS="--again"  what survived, after tests were added'
 	@echo 'make exhaustive try every sequence of nine calls on the smallest heap (eight minutes)'
 	@echo 'make bitflips   flip each bit of the tables of 1,000 heaps, at each rung, and count what is detected (some minutes)'
-	@echo 'make fuzz       10^9 calls, made up by libFuzzer, against an oracle, at every rung (a quarter of an hour)'
+	@echo 'make fuzz       10^9 calls, made up by libFuzzer, against an oracle, at every rung (some minutes)'
 	@echo '                  FUZZ="--afl"  AFL++ too; FUZZ="--seconds 20"  a short run'
 	@echo 'make bench      compare the speed with glibc and what other heaps Debian has; BENCH="--peer lib.so" adds one'
 	@echo 'make bench-malloc compare libknoll-malloc with glibc and what other mallocs Debian has, by patterns and programs'

@@ -62,15 +62,15 @@
 #error "KNOLL_MEMORY_IS_ZERO must be 0 or 1"
 #endif
 
-/* KNOLL_TABLE_SLACK: how many bytes at least are left unused between a region's tables and its first unit. Default 0.
- * With two pages less one byte there is a whole page in between, wherever the tables end, that can be made
- * inaccessible. */
+/* KNOLL_TABLE_SLACK: how many bytes at least are left unused between a region's tables and its first unit. Default 0,
+ * at most 1 MiB. With two pages less one byte there is a whole page in between, wherever the tables end, that can be
+ * made inaccessible. */
 #ifndef KNOLL_TABLE_SLACK
 #define KNOLL_TABLE_SLACK 0
 #endif
 
-#if KNOLL_TABLE_SLACK < 0
-#error "KNOLL_TABLE_SLACK must be at least 0"
+#if KNOLL_TABLE_SLACK < 0 || KNOLL_TABLE_SLACK > 1048576
+#error "KNOLL_TABLE_SLACK must be from 0 to 1048576"
 #endif
 
 /* KNOLL_CPUS: for how many processors a struct knoll_cpus (knoll_cpu.h) is. Default 64. Each costs 64 bytes in it. */
@@ -121,13 +121,13 @@
 #endif
 
 /* KNOLL_CPU_BATCH: how many slabs, or returned runs, are moved in one holding of the lock at most; and twice as many
- * new slabs are made. More takes the lock less often, and holds it longer. Default 8. */
+ * new slabs are made. More takes the lock less often, and holds it longer. From 1 to 1024; default 8. */
 #ifndef KNOLL_CPU_BATCH
 #define KNOLL_CPU_BATCH 8
 #endif
 
-#if KNOLL_CPU_BATCH < 1
-#error "KNOLL_CPU_BATCH must be at least 1"
+#if KNOLL_CPU_BATCH < 1 || KNOLL_CPU_BATCH > 1024
+#error "KNOLL_CPU_BATCH must be from 1 to 1024"
 #endif
 
 /* KNOLL_HARDEN: how much misuse is stopped, from 0 to 2. Default 1. docs/hardening.md says what each rung stops, and

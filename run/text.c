@@ -76,7 +76,7 @@ void text_bytes(struct text *text, size_t bytes)
         unit++;
     }
     text_number(text, bytes);
-    text_string(text, units[unit]);
+    text_string(text, bytes == 1 && unit == 0 ? " byte" : units[unit]);
 }
 
 void text_address(struct text *text, const void *address)

@@ -9,7 +9,10 @@
 #define UNIT     KNOLL_LEAN_UNIT
 #define SMALLEST ((size_t)1 << KNOLL_LEAN_SHIFT)
 #define SPAN     KIB(256)
-#define MANY     (SPAN / SMALLEST)
+
+_Static_assert(SPAN >> KNOLL_LEAN_SHIFT >> KNOLL_LEAN_LISTS == 0,
+               "with so few lists no region is as long as that of this test");
+#define MANY (SPAN / SMALLEST)
 
 static struct knoll_lean_heap heap;
 static void *blocks[MANY];

@@ -9,6 +9,8 @@
 
 #define SPAN (32 * UNIT)
 
+_Static_assert(SPAN >> KNOLL_LEAN_SHIFT >> LISTS == 0, "with so few lists no region is as long as that of this test");
+
 static struct knoll_lean_heap heap, sound;
 static struct knoll_lean_unit tables[SPAN / UNIT];
 static unsigned char *start, *full, *part, *run, *page;

@@ -46,7 +46,7 @@ uint32_t guarded_random(void)
 {
     if (left == 0) {
         if (syscall(SYS_getrandom, numbers, sizeof numbers, 0) != sizeof numbers)
-            abort();
+            report_missing("random numbers (getrandom), which rung 3 needs");
         left = sizeof numbers / sizeof numbers[0];
     }
     uint32_t number = numbers[--left];

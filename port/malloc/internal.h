@@ -95,6 +95,9 @@ _Noreturn void report_fault(void);
 /* Damage that nobody has come upon, found when the program ends: one line, and the end by a signal instead. */
 _Noreturn void report_broken(int invariant);
 
+/* What the library cannot go on without: one line, and the end of the program. */
+_Noreturn void report_missing(const char *what);
+
 /* ---- lock.c ---- */
 
 /* What is known of this thread. */

@@ -53,14 +53,24 @@ void report_fault(void)
     abort();
 }
 
-void report_broken(int invariant)
+static _Noreturn void end_with(const char *begin, const char *text)
 {
     struct line line = {.length = 0};
-    line_text(&line, "knoll: found at the program's end; broken: ");
-    line_text(&line, knoll_invariant(invariant));
+    line_text(&line, begin);
+    line_text(&line, text);
     line_end(&line, 2);
     lock_abandon();
     abort();
+}
+
+void report_broken(int invariant)
+{
+    end_with("knoll: found at the program's end; broken: ", knoll_invariant(invariant));
+}
+
+void report_missing(const char *what)
+{
+    end_with("knoll: the kernel gives no ", what);
 }
 
 static void print_total(int file, const char *name, uint64_t number)
