@@ -202,6 +202,29 @@ static void a_run_grows_over_a_write(void **state)
 
 /* ---- The sweep ---- */
 
+/* Spans that begin anywhere in some words: which byte is wrong, if one is; and none where there is nothing, or less. */
+static void each_byte_of_a_short_span_is_verified(void **state)
+{
+    enum { LENGTH = 4 * sizeof(uintptr_t) };
+    static _Alignas(64) unsigned char bytes[LENGTH + 1];
+    (void)state;
+    knoll_fill(bytes, bytes + sizeof bytes);
+    for (size_t from = 0; from < LENGTH; from++) {
+        assert_null(knoll_fill_broken(bytes + from, bytes + LENGTH));
+        for (size_t wrong = from; wrong <= LENGTH; wrong++) {
+            spoil(bytes + wrong);
+            assert_ptr_equal(knoll_fill_broken(bytes + from, bytes + LENGTH), wrong < LENGTH ? bytes + wrong : NULL);
+            spoil(bytes + wrong);
+        }
+    }
+    spoil(bytes);
+    spoil(bytes + LENGTH);
+    assert_null(knoll_fill_broken(bytes, bytes));
+    assert_null(knoll_fill_broken(bytes + LENGTH, bytes + LENGTH));
+    assert_null(knoll_fill_broken(bytes + LENGTH, bytes));
+    assert_null(knoll_fill_broken(bytes + 1, bytes));
+}
+
 static void fill_at_the_end_of_a_region(void **state)
 {
     (void)state;
@@ -298,6 +321,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(addresses_that_no_block_can_have),
     cmocka_unit_test(a_secret_is_set_before_the_first_block),
     cmocka_unit_test(a_run_grows_over_a_write),
+    cmocka_unit_test(each_byte_of_a_short_span_is_verified),
     cmocka_unit_test(fill_at_the_end_of_a_region),
     cmocka_unit_test(blocks_alone_are_verified),
     cmocka_unit_test(the_quarantine_is_counted),
