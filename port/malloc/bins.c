@@ -62,20 +62,31 @@ void bins_mark(void *block)
         bins.map[bins_place(block) / PLACES_EACH] = (unsigned char)(2 * bin - bins_place(block) % PLACES_EACH);
 }
 
-/* Writes this bin for those of the blocks that are in the region, and the secret into all. */
-static void mark_cached(void *const *blocks, size_t count, size_t bin)
+/* Writes this bin for those of the blocks that are in the region, and the secret into all. Some may begin in the second
+ * half of a granule just if their size is no multiple of one. */
+static inline void mark_each(void *const *blocks, size_t count, size_t bin, bool has_halves)
 {
     unsigned char *map = bins.map; /* which a byte that is written may be, for all that the compiler knows */
-    const size_t places = bins.places;
+    const size_t granules = bins.places / PLACES_EACH;
     const uint64_t secret = bins.secret;
     const struct knoll_region *region = bins.region;
+#pragma GCC unroll 4
     for (size_t i = 0; i < count; i++) {
         size_t place = region_offset(region, blocks[i]) >> PLACE_SHIFT;
+        size_t granule = place / PLACES_EACH;
         if (HAS_SECRETS)
             ((uint64_t *)blocks[i])[1] = secret;
-        if (LIKELY(place < places))
-            map[place / PLACES_EACH] = (unsigned char)(2 * bin - place % PLACES_EACH);
+        if (LIKELY(granule < granules))
+            map[granule] = (unsigned char)(2 * bin - (has_halves ? place % PLACES_EACH : 0));
     }
+}
+
+static void mark_cached(void *const *blocks, size_t count, size_t bin)
+{
+    if (PLACES_EACH == 1 || bin_bytes(bin) % (1u << MAP_SHIFT) == 0)
+        mark_each(blocks, count, bin, false);
+    else
+        mark_each(blocks, count, bin, true);
 }
 
 /* Whether this block, which was just taken, is of the region, and of the class that has this bin. */
@@ -106,6 +117,7 @@ void bins_unmark(void *const *blocks, size_t count)
     unsigned char *map = bins.map;
     const size_t granules = bins.places / PLACES_EACH;
     const struct knoll_region *region = bins.region;
+#pragma GCC unroll 4
     for (size_t i = 0; i < count; i++) {
         size_t granule = region_offset(region, blocks[i]) >> MAP_SHIFT;
         if (LIKELY(granule < granules))

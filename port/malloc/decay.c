@@ -34,7 +34,7 @@ static int give_back(void *context, const struct knoll_item *run)
     uintptr_t start = ((uintptr_t)run->start + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     uintptr_t end = ((uintptr_t)run->start + run->size) & ~(uintptr_t)(PAGE - 1);
     if (madvise((void *)start, end - start, MADV_DONTNEED) == 0) /* NOLINT(performance-no-int-to-ptr) */
-        *given += end - start; /* what a program has locked stays */
+        *given += end - start;                                   /* what a program has locked stays */
     bins_trim(run->start, (const unsigned char *)run->start + run->size);
     return 0;
 }
