@@ -7,7 +7,7 @@ until redis-cli -s socket ping >/dev/null 2>&1; do
 done
 redis-benchmark -s socket -q -n 5000 -r 2000 -d 300 -c 20 -t set,get,incr,lpush,rpush,lpop,sadd,hset,spop,zadd,lrange_100,mset >/dev/null
 redis-cli -s socket flushall
-for ((i = 0; i < 20000; i++)); do
+for ((i = 0; i < 8000; i++)); do
     echo "hset hash$((i % 97)) field$i $((i * i))"
     echo "zadd set$((i % 89)) $((i % 1009)) member$i"
     echo "append text$((i % 83)) $i"
