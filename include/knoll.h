@@ -48,8 +48,8 @@ enum knoll_error {
     KNOLL_ERROR_TOO_LARGE = -5, /* it runs past the end of the address space, or has more units than can be numbered */
     KNOLL_ERROR_OVERLAP = -6,   /* it overlaps a region that the heap has, or the struct knoll_heap itself */
     KNOLL_ERROR_REGIONS = -7,   /* the heap has KNOLL_REGIONS_MAX regions already */
-    KNOLL_ERROR_KNOBS = -8      /* the caller was compiled with other knobs (knoll_config.h) than the library, or for
-                                 * another version of it: the structs differ. Tested first */
+    KNOLL_ERROR_KNOBS = -8      /* the caller was compiled with other knobs than the library (KNOLL_KNOBS in
+                                 * knoll_config.h), so their structs differ. Tested first */
 };
 
 /* What a caller did wrong. */
@@ -208,13 +208,13 @@ struct knoll_heap {
  * of the region, or one unit where that is more, and KNOLL_TABLE_SLACK. Cost: clears the tables, so proportional to
  * size, unless KNOLL_MEMORY_IS_ZERO. Call: owner.
  *
- * The library's part is told how long the struct is that the caller has room for, and refuses any other than its own.
- * From other languages call that. */
-int knoll_init_sized(struct knoll_heap *heap, void *start, size_t size, size_t heap_size);
+ * The library's part is told the caller's knobs, and refuses any others than its own. From other languages call that.
+ */
+int knoll_init_for(struct knoll_heap *heap, void *start, size_t size, uint32_t knobs);
 
 static inline int knoll_init(struct knoll_heap *heap, void *start, size_t size)
 {
-    return knoll_init_sized(heap, start, size, sizeof *heap);
+    return knoll_init_for(heap, start, size, KNOLL_KNOBS);
 }
 
 /* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit

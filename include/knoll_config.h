@@ -261,4 +261,13 @@
 /* Free runs are counted by the power of two at or below their length in units. */
 #define KNOLL_RUN_ORDERS ((KNOLL_PROFILE == KNOLL_CLASSIC ? 29 : 27) - KNOLL_REGION_BITS)
 
+/* What the structs of each header depend on, each knob in bits of its own: who makes a heap says it, and is refused
+ * where the library has it otherwise. */
+#define KNOLL_KNOBS                                                                                                    \
+    ((uint32_t)KNOLL_PROFILE | (uint32_t)KNOLL_REGION_BITS << 2 | (uint32_t)KNOLL_MAGAZINE << 5 |                      \
+     (KNOLL_HARDEN < 2 ? 0 : (uint32_t)KNOLL_QUARANTINE_BLOCKS << 12))
+#define KNOLL_CPU_KNOBS                                                                                                \
+    (KNOLL_KNOBS | (uint64_t)KNOLL_CPUS << 32 | (uint64_t)KNOLL_CPU_SPAN_SHIFT << 48 | (uint64_t)KNOLL_CPU_ENTRY << 56)
+#define KNOLL_LEAN_KNOBS ((uint32_t)KNOLL_LEAN_LISTS | (uint32_t)KNOLL_LEAN_SHIFT << 8)
+
 #endif

@@ -133,15 +133,14 @@ struct knoll_cpus {
  * functions those that change nothing may be called with it, when quiet. `lock` and `unlock` are called with
  * `context`; both NULL where nothing is shared. Call: quiet.
  *
- * The library's part is told how long both structs are for the caller, one and the other together. */
-int knoll_cpus_init_sized(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
-                          void *context, size_t sizes);
+ * The library's part is told the caller's knobs, as knoll_init_for. */
+int knoll_cpus_init_for(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
+                        void *context, uint64_t knobs);
 
 static inline int knoll_cpus_init(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock,
                                   knoll_cpu_lock unlock, void *context)
 {
-    return knoll_cpus_init_sized(cpus, start, size, lock, unlock, context,
-                                 sizeof(struct knoll_cpus) + sizeof(struct knoll_cpu));
+    return knoll_cpus_init_for(cpus, start, size, lock, unlock, context, KNOLL_CPU_KNOBS);
 }
 
 /* Adds a region, as knoll_add_memory; with spans there can be one less. Call: where the lock may be taken; others may

@@ -57,11 +57,11 @@ struct knoll_lean_heap {
  * the size at least two. What the struct held before is lost. O(units). Errors are those of knoll_init, in the same
  * order; ALIGNMENT and NOT_PAGES mean KNOLL_LEAN_UNIT, TOO_SMALL less than two of those: knoll_strerror, which has
  * knoll.h's limits, does not say so. */
-int knoll_lean_init_sized(struct knoll_lean_heap *heap, void *start, size_t size, size_t heap_size);
+int knoll_lean_init_for(struct knoll_lean_heap *heap, void *start, size_t size, uint32_t knobs);
 
 static inline int knoll_lean_init(struct knoll_lean_heap *heap, void *start, size_t size)
 {
-    return knoll_lean_init_sized(heap, start, size, sizeof *heap);
+    return knoll_lean_init_for(heap, start, size, KNOLL_LEAN_KNOBS);
 }
 
 /* Gives the heap more memory, under the same limits; any number of regions, in any order. O(units + regions). */

@@ -12,7 +12,7 @@
  * suffices, and with nothing held but the spare all else is merged.
  *
  * What several places need is a function that is not copied into them. Some of it is written as it is because that
- * takes fewest bytes: all of knoll_lean_init, knoll_lean_malloc, knoll_lean_aligned_alloc and knoll_lean_free is to
+ * takes fewest bytes: all of knoll_lean_init_for, knoll_lean_malloc, knoll_lean_aligned_alloc and knoll_lean_free is to
  * stay under what tools/footprint holds it to.
  *
  * SPDX-License-Identifier: MIT */
@@ -188,9 +188,9 @@ int knoll_lean_add_memory(struct knoll_lean_heap *heap, void *start, size_t size
     return KNOLL_OK;
 }
 
-int knoll_lean_init_sized(struct knoll_lean_heap *heap, void *start, size_t size, size_t heap_size)
+int knoll_lean_init_for(struct knoll_lean_heap *heap, void *start, size_t size, uint32_t knobs)
 {
-    if (heap_size != sizeof *heap)
+    if (knobs != KNOLL_LEAN_KNOBS)
         return KNOLL_ERROR_KNOBS;
     if (heap == NULL)
         return KNOLL_ERROR_NULL;

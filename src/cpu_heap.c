@@ -85,10 +85,10 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     return KNOLL_OK;
 }
 
-int knoll_cpus_init_sized(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
-                          void *context, size_t sizes)
+int knoll_cpus_init_for(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,
+                        void *context, uint64_t knobs)
 {
-    if (sizes != sizeof(struct knoll_cpus) + sizeof(struct knoll_cpu))
+    if (knobs != KNOLL_CPU_KNOBS)
         return KNOLL_ERROR_KNOBS;
     if (cpus == NULL)
         return KNOLL_ERROR_NULL;

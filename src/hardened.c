@@ -32,9 +32,9 @@ static void fill_region(const struct knoll_region *region)
                    start + ((size_t)region->count << KNOLL_UNIT_SHIFT));
 }
 
-int knoll_init_sized(struct knoll_heap *heap, void *start, size_t size, size_t heap_size)
+int knoll_init_for(struct knoll_heap *heap, void *start, size_t size, uint32_t knobs)
 {
-    int error = PLAIN(init_sized)(heap, start, size, heap_size);
+    int error = PLAIN(init_for)(heap, start, size, knobs);
     if (error == KNOLL_OK) {
         heap->secret = knoll_guard_secret(heap, start);
         fill_region(heap->region[0]);

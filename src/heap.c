@@ -32,9 +32,9 @@ static void add_region(struct knoll_heap *heap, void *start, size_t size)
     annotate_unused((unsigned char *)start + tables, size - tables);
 }
 
-int PLAIN(init_sized)(struct knoll_heap *heap, void *start, size_t size, size_t heap_size)
+int PLAIN(init_for)(struct knoll_heap *heap, void *start, size_t size, uint32_t knobs)
 {
-    if (heap_size != sizeof *heap)
+    if (knobs != KNOLL_KNOBS)
         return KNOLL_ERROR_KNOBS;
     int error = knoll_region_limits(heap, start, size, KNOLL_MINIMUM_HEAP);
     if (error != KNOLL_OK)

@@ -18,7 +18,7 @@
 
 #define PLAIN(name) knoll_plain_##name
 
-int PLAIN(init_sized)(struct knoll_heap *heap, void *start, size_t size, size_t heap_size);
+int PLAIN(init_for)(struct knoll_heap *heap, void *start, size_t size, uint32_t knobs);
 int PLAIN(add_memory)(struct knoll_heap *heap, void *start, size_t size);
 void *PLAIN(malloc)(struct knoll_heap *heap, size_t size);
 void *PLAIN(aligned_alloc)(struct knoll_heap *heap, size_t alignment, size_t size);

@@ -134,7 +134,10 @@ static void test_what_cannot_be_a_heap_is_refused(void **state)
 {
     (void)state;
     unsigned char *start = arena_at(MIB(1), 0);
-    assert_int_equal(knoll_cpus_init_sized(&cpus, start, MIB(1), NULL, NULL, NULL, sizeof cpus), KNOLL_ERROR_KNOBS);
+    for (unsigned knob = 0; knob < 64; knob++)
+        assert_int_equal(
+            knoll_cpus_init_for(&cpus, start, MIB(1), NULL, NULL, NULL, KNOLL_CPU_KNOBS ^ (uint64_t)1 << knob),
+            KNOLL_ERROR_KNOBS);
     assert_int_equal(knoll_cpus_init(NULL, start, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_cpus_init(&cpus, NULL, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_cpus_init(&cpus, start + 16, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_ALIGNMENT);

@@ -76,7 +76,7 @@ static void limits(void **state)
     (void)state;
     unsigned char *at = arena_at(UNIT, 0);
     uintptr_t last = (uintptr_t)0 - UNIT;
-    assert_int_equal(knoll_lean_init_sized(&heap, at, 4 * UNIT, sizeof heap + 8), KNOLL_ERROR_KNOBS);
+    assert_int_equal(knoll_lean_init_for(&heap, at, 4 * UNIT, KNOLL_LEAN_KNOBS + 1), KNOLL_ERROR_KNOBS);
     assert_int_equal(knoll_lean_init(NULL, at, 4 * UNIT), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_lean_add_memory(NULL, at, 4 * UNIT), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_lean_init(&heap, NULL, 4 * UNIT), KNOLL_ERROR_NULL);

@@ -44,8 +44,9 @@ static void init_limits(void **state)
     (void)state;
     memset(&heap, 0x77, sizeof heap);
     memset(arena, 0x77, SPAN);
-    assert_int_equal(knoll_init_sized(&heap, arena, KIB(64), sizeof heap - 1), KNOLL_ERROR_KNOBS);
-    assert_int_equal(knoll_init_sized(NULL, NULL, 0, sizeof heap + 8), KNOLL_ERROR_KNOBS);
+    for (unsigned knob = 0; knob < 32; knob++) /* any one of them, by whatever it may differ */
+        assert_int_equal(knoll_init_for(&heap, arena, KIB(64), KNOLL_KNOBS ^ (uint32_t)1 << knob), KNOLL_ERROR_KNOBS);
+    assert_int_equal(knoll_init_for(NULL, NULL, 0, 0), KNOLL_ERROR_KNOBS);
     assert_int_equal(knoll_init(NULL, arena, KIB(64)), KNOLL_ERROR_NULL);
     init_refuses(KNOLL_ERROR_NULL, NULL, KIB(64));
     for (size_t off = 1; off < KNOLL_PAGE; off *= 2)

@@ -38,7 +38,7 @@
 #define PLACE_SHIFT (KNOLL_HARDEN == 0 ? MAP_SHIFT : MAP_SHIFT - 1)
 #define PLACES_EACH (1u << (MAP_SHIFT - PLACE_SHIFT))
 
-/* What malloc and free read each time, and nobody writes any more once there is a heap and a cache.
+/* What free reads each time, and nobody writes any more once there is a heap and a cache.
  *
  * It lies at the end of a page of 4 KiB. What lies whole pages from where has just been written the processor takes for
  * that at first, and begins again when it knows better: so it may not lie where in a cache, which begins with a page,

@@ -108,6 +108,7 @@ static void end(void *own)
         return;
     lock_thread.is_over = true;
     lock_thread.served = 0;
+    atomic_signal_fence(memory_order_seq_cst);
     lock_thread.cache = NULL;
     cache->next_idle = idle;
     idle = cache;

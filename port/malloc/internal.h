@@ -5,7 +5,7 @@
  *     heaps.c             blocks: of knoll heaps, or mapped directly
  *     spans.c             the heaps' memory: spans of reserved address space
  *     mappings.c          the blocks that are mapped directly; at rung 3 guarded.c, with guard pages and chance
- *     bins.c              the map of blocks that caches may keep; steps.h how it is looked up and a bin filled
+ *     bins.c              the map of blocks that caches may keep; steps.h how it is looked up, and caches used
  *     mapping_table.c     where mapped blocks are
  *     lock.c              one lock over all, fork, and what a signal handler may do meanwhile
  *     options.c           the environment

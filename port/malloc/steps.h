@@ -10,7 +10,16 @@
 
 #define STEP_GATE 10 /* the highest bit of a gate that is open */
 
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+/* ThreadSanitizer does not see what assembler does. */
+#if defined(__SANITIZE_THREAD__)
+#define IS_WATCHED 1
+#elif defined(__has_feature)
+#define IS_WATCHED __has_feature(thread_sanitizer)
+#else
+#define IS_WATCHED 0
+#endif
+
+#if defined(__x86_64__) && defined(__LP64__) && !IS_WATCHED
 
 /* Shifting leaves the lowest bit in the carry. */
 static inline size_t step_look_up(const unsigned char *bytes, size_t place)
@@ -71,11 +80,13 @@ static inline void *step_down(size_t *top, void *block)
     return block;
 }
 
-/* Makes the gate 0, and says whether it was open: not 0. A signal handler that comes in between leaves it as it was. */
+/* Makes the gate 0, and says whether it was open: not 0. A signal handler that comes in between leaves one that is open
+ * so; but it may open one that was not yet, by making the thread's cache, so that is left as it is. */
 static inline bool step_shut(size_t *gate)
 {
     bool was_open = *(volatile size_t *)gate != 0;
-    *(volatile size_t *)gate = 0;
+    if (was_open)
+        *(volatile size_t *)gate = 0;
     return was_open;
 }
 
