@@ -28,16 +28,16 @@
 
 /* ---- Words ---- */
 
-/* The position of the lowest set bit; the word is not 0. In software, what it can be shifted by until nothing is left.
- */
+/* The position of the lowest set bit; the word is not 0. */
 #if KNOLL_COUNTS_IN_SOFTWARE
 SHARED size_t lowest(uintptr_t word)
 {
-    size_t position = WORD_BITS - 1;
+    size_t position = 0;
+    word &= 0 - word;
     for (size_t half = WORD_BITS / 2; half != 0; half /= 2) { /* at most WORD_SHIFT rounds */
-        if (word << half != 0) {
-            word <<= half;
-            position -= half;
+        if (word >> half != 0) {
+            word >>= half;
+            position += half;
         }
     }
     return position;
@@ -269,6 +269,14 @@ static inline bool is_held(const struct knoll_lean_unit *unit, uintptr_t address
            (list >= WORD_SHIFT || (unit->word & bit_of(address)) == 0);
 }
 
+/* Tells of a misuse whom it was asked to tell. */
+static __attribute__((noinline)) void report(struct knoll_lean_heap *heap, enum knoll_fault fault, const void *address)
+{
+    if (heap->fault_handler == NULL) /* not covered: tests/traps.c has processes that end so */
+        __builtin_trap();            /* not covered: the same */
+    heap->fault_handler(heap, fault, address);
+}
+
 /* The unit of the block that starts at this address and is held. NULL if there is none; that is reported, but for NULL.
  * At rung 0 only that the address is in a region is verified, and nothing reported. Copied into knoll_lean_free, whose
  * registers to save and restore for a call are as many bytes. */
@@ -284,11 +292,8 @@ static inline __attribute__((always_inline)) struct knoll_lean_unit *find(struct
             return unit;
         fault = KNOLL_FAULT_NOT_HANDED_OUT;
     }
-    if (KNOLL_HARDEN == 0 || block == NULL)
-        return NULL;
-    if (heap->fault_handler == NULL) /* not covered: tests/traps.c has processes that end so */
-        __builtin_trap();            /* not covered: the same */
-    heap->fault_handler(heap, fault, block);
+    if (KNOLL_HARDEN > 0 && block != NULL)
+        report(heap, fault, block);
     return NULL;
 }
 
