@@ -19,11 +19,14 @@
 #include "../src/bits.h"
 #include "lean_tables.h"
 
-/* What is not to be copied into each place that needs it, where bytes count. */
+/* What is not to be copied into each place that needs it, where bytes count; and what is, because a call with all that
+ * is saved and restored for it would be as many. */
 #ifdef __OPTIMIZE_SIZE__
 #define SHARED static __attribute__((noinline))
+#define COPIED static inline __attribute__((always_inline))
 #else
 #define SHARED static inline
+#define COPIED static
 #endif
 
 /* ---- Words ---- */
@@ -269,19 +272,9 @@ static inline bool is_held(const struct knoll_lean_unit *unit, uintptr_t address
            (list >= WORD_SHIFT || (unit->word & bit_of(address)) == 0);
 }
 
-/* Tells of a misuse whom it was asked to tell. */
-static __attribute__((noinline)) void report(struct knoll_lean_heap *heap, enum knoll_fault fault, const void *address)
-{
-    if (heap->fault_handler == NULL) /* not covered: tests/traps.c has processes that end so */
-        __builtin_trap();            /* not covered: the same */
-    heap->fault_handler(heap, fault, address);
-}
-
 /* The unit of the block that starts at this address and is held. NULL if there is none; that is reported, but for NULL.
- * At rung 0 only that the address is in a region is verified, and nothing reported. Copied into knoll_lean_free, whose
- * registers to save and restore for a call are as many bytes. */
-static inline __attribute__((always_inline)) struct knoll_lean_unit *find(struct knoll_lean_heap *heap,
-                                                                          const void *block)
+ * At rung 0 only that the address is in a region is verified, and nothing reported. */
+COPIED struct knoll_lean_unit *find(struct knoll_lean_heap *heap, const void *block)
 {
     struct knoll_lean_unit *region = region_of(heap, block);
     uintptr_t address = (uintptr_t)block;
@@ -292,8 +285,11 @@ static inline __attribute__((always_inline)) struct knoll_lean_unit *find(struct
             return unit;
         fault = KNOLL_FAULT_NOT_HANDED_OUT;
     }
-    if (KNOLL_HARDEN > 0 && block != NULL)
-        report(heap, fault, block);
+    if (KNOLL_HARDEN == 0 || block == NULL)
+        return NULL;
+    if (heap->fault_handler == NULL) /* not covered: tests/traps.c has processes that end so */
+        __builtin_trap();            /* not covered: the same */
+    heap->fault_handler(heap, fault, block);
     return NULL;
 }
 
