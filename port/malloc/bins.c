@@ -83,7 +83,7 @@ static inline void mark_each(void *const *blocks, size_t count, size_t bin, bool
 
 static void mark_cached(void *const *blocks, size_t count, size_t bin)
 {
-    if (PLACES_EACH == 1 || bin_bytes(bin) % (1u << MAP_SHIFT) == 0)
+    if (bin_bytes(bin) % (1u << MAP_SHIFT) == 0)
         mark_each(blocks, count, bin, false);
     else
         mark_each(blocks, count, bin, true);

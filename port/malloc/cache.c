@@ -121,7 +121,7 @@ static void begin_all(void)
 {
     /* The program's own random bytes would do, but who reads memory that has been freed would know the stack's canary.
      */
-    if (syscall(SYS_getrandom, &bins.secret, sizeof bins.secret, GRND_NONBLOCK) != sizeof bins.secret)
+    if (HAS_SECRETS && syscall(SYS_getrandom, &bins.secret, sizeof bins.secret, GRND_NONBLOCK) != sizeof bins.secret)
         bins.secret = (uintptr_t)&bins * UINT64_C(0x9E3779B97F4A7C15);
     process = getpid();
     place_bins();

@@ -27,14 +27,12 @@
 #include <stdint.h>
 #include <sys/single_threaded.h>
 
-#define HIDDEN     __attribute__((visibility("hidden")))
-#define EXPORT     __attribute__((visibility("default")))
-#define ALIGNMENT  16u /* of max_align_t, which every block has */
-#define PAGE       ((size_t)4096)
-#define HEAPS_MOST 64 /* of at most 64 GiB each */
-#define HAS_CACHES                                                                                                     \
-    (KNOLL_HARDEN < 2)                  /* what waits in a cache is not filled, and not verified when it is handed out \
-                                         */
+#define HIDDEN      __attribute__((visibility("hidden")))
+#define EXPORT      __attribute__((visibility("default")))
+#define ALIGNMENT   16u /* of max_align_t, which every block has */
+#define PAGE        ((size_t)4096)
+#define HEAPS_MOST  64                  /* of at most 64 GiB each */
+#define HAS_CACHES  (KNOLL_HARDEN < 2)  /* what waits in one is not filled, nor verified when it is handed out */
 #define HAS_SECRETS (KNOLL_HARDEN == 1) /* blocks that wait in caches say so */
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
