@@ -3,10 +3,12 @@
  * A bin has room for BIN_LEAST blocks at first. Each time it is found empty, or full, its room is doubled, until that
  * is about BIN_BYTES: so a thread that allocates little keeps little, and at most what docs/malloc.md says. An empty
  * bin takes half of its room from the heap at once, but no more than BATCH_MOST blocks, which are touched; a full one
- * that has all the room it may have gives half back: those that have been there longest. Runs are so much longer, and
- * of so many lengths, that those of lengths which are not asked for any more would be most of what is in a cache: so
- * whenever a bin is filled or emptied one bin of runs is looked at, all of them in turn, and half of what is in one
- * goes back if nothing has changed there since.
+ * that has all the room it may have gives half back, those that have been there longest, but no more than GIVE_MOST: of
+ * more than twice as many it gives one part after another, and what came last takes the part's place. So no call of
+ * malloc or free moves more than GIVE_MOST blocks and a bin of runs. Runs are so much longer, and of so many lengths,
+ * that those of lengths which are not asked for any more would be most of what is in a cache: so whenever a bin is
+ * filled or emptied one bin of runs is looked at, all of them in turn, and half of what is in one goes back if nothing
+ * has changed there since.
  *
  * A thread that ends leaves its cache, with what is in it, to the next thread that begins; so there are never more
  * caches than there were threads at once. More than IDLE_MOST that wait so are emptied first.
@@ -26,6 +28,7 @@
 #define BIN_BYTES  ((size_t)32 << 10)
 #define BIN_LEAST  2u
 #define BATCH_MOST 64u
+#define GIVE_MOST  128u
 #define RUNS_BYTES 4096u
 #define IDLE_MOST  16u
 #define ASKED_MOST 4
@@ -231,6 +234,23 @@ static void look_at_runs(struct cache *cache)
     *seen = cache->top[2 * bin];
 }
 
+/* Gives half of a full bin back, or of more than two parts of GIVE_MOST blocks one: each in turn but the newest, which
+ * takes its place. */
+static void give_part(struct cache *cache, size_t bin)
+{
+    uint32_t count = bin_count(cache, bin);
+    if (count <= 2 * GIVE_MOST) {
+        give_first(cache, bin, (count + 1) / 2);
+        return;
+    }
+    uint32_t left = count - GIVE_MOST;
+    void **blocks = bin_blocks(cache, bin);
+    void **part = blocks + cache->looks % (left / GIVE_MOST) * GIVE_MOST;
+    heaps_free_batch(part, GIVE_MOST);
+    cache->top[2 * bin] = bin_place(bin, left);
+    memcpy(part, blocks + left, GIVE_MOST * sizeof blocks[0]);
+}
+
 /* How many blocks an empty bin takes: half of its room, but of runs no more than RUNS_BYTES, or one. */
 static uint32_t refill(const struct cache *cache, size_t bin)
 {
@@ -257,7 +277,7 @@ void cache_make_room(struct cache *cache, size_t bin)
 {
     look_at_runs(cache);
     if (!bin_grow(cache, bin))
-        give_first(cache, bin, (bin_count(cache, bin) + 1) / 2);
+        give_part(cache, bin);
 }
 
 /* Whether the block is in a bin of any thread. */

@@ -172,6 +172,35 @@ static void runs_that_nobody_wants_go_back(void **state)
     assert_int_equal(runs_cached(), 0);
 }
 
+/* A bin of many blocks gives no more than 128 of them back at a time, and each once. */
+static void a_full_bin_gives_a_part_back(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 6000, SIZE = 32 };
+    static size_t *blocks[BLOCKS];
+    size_t most = 0, parts = 0;
+    const size_t *top = NULL;
+    for (unsigned round = 0; round < 12; round++) { /* so often it may grow */
+        for (size_t i = 0; i < BLOCKS; i++) {
+            blocks[i] = malloc(SIZE);
+            *blocks[i] = i;
+        }
+        for (size_t i = 0; i < BLOCKS; i++)
+            assert_int_equal(*blocks[i], i); /* none was handed out twice */
+        top = &lock_thread.cache->top[2 * bin_for_size(SIZE)];
+        for (size_t i = 0; i < BLOCKS; i++) {
+            size_t before = *top / sizeof(void *);
+            free(blocks[i]);
+            size_t after = *top / sizeof(void *);
+            if (after <= before) {
+                most = before + 1 - after > most ? before + 1 - after : most;
+                parts++;
+            }
+        }
+    }
+    assert_true(parts >= 12 && most <= 128);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -182,6 +211,7 @@ int main(void)
         cmocka_unit_test(what_goes_straight_to_the_heap_is_not_there),
         cmocka_unit_test(what_waits_in_a_cache_has_the_secret),
         cmocka_unit_test(runs_that_nobody_wants_go_back),
+        cmocka_unit_test(a_full_bin_gives_a_part_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
