@@ -213,7 +213,7 @@ static void expect_what_is_held(void)
 static void whatever_others_do_meanwhile(void **state)
 {
     (void)state;
-    for (uint32_t round = 0; round < 1 + KNOLL_TEST_STEPS / 5000; round++) {
+    for (uint32_t round = 0; round < 1 + KNOLL_TEST_STEPS / 10000; round++) {
         check_seed = KNOLL_TEST_SEED + round;
         random = random_from(KNOLL_TEST_SEED + round);
         memset(held, 0, sizeof held);
