@@ -48,8 +48,9 @@ enum knoll_error {
     KNOLL_ERROR_TOO_LARGE = -5, /* it runs past the end of the address space, or has more units than can be numbered */
     KNOLL_ERROR_OVERLAP = -6,   /* it overlaps a region that the heap has, or the struct knoll_heap itself */
     KNOLL_ERROR_REGIONS = -7,   /* the heap has KNOLL_REGIONS_MAX regions already */
-    KNOLL_ERROR_KNOBS = -8      /* the caller was compiled with other knobs than the library (KNOLL_KNOBS in
+    KNOLL_ERROR_KNOBS = -8,     /* the caller was compiled with other knobs than the library (KNOLL_KNOBS in
                                  * knoll_config.h), so their structs differ. Tested first */
+    KNOLL_ERROR_NO_HEAP = -9    /* memory is added where knoll_init has made no heap */
 };
 
 /* What a caller did wrong. */
@@ -200,8 +201,9 @@ struct knoll_heap {
 
 /* ---- Making a heap ----
  *
- * A struct of zero bytes is a heap without memory: requests fail, there is nothing in it to see, and it is sound. But
- * no function that takes back, changes or asks for a block may be called before knoll_init. */
+ * A struct of zero bytes is a heap without memory: an allocation returns NULL, and statistics, walks and checks work.
+ * But what is given a block (knoll_free and its like, knoll_realloc, knoll_usable_size) may not be called before
+ * knoll_init, not even with NULL. The heap itself is never NULL, but where that is an error. */
 
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
@@ -217,9 +219,9 @@ static inline int knoll_init(struct knoll_heap *heap, void *start, size_t size)
     return knoll_init_for(heap, start, size, KNOLL_KNOBS);
 }
 
-/* Adds a region, at any time and at any address. The same limits, but it may be smaller: what is needed is one unit
- * beside its tables. Blocks never span regions. Returns KNOLL_OK, or a negative enum knoll_error and then has
- * written nothing. Call: owner. */
+/* Adds a region to a heap that knoll_init has made, at any time and at any address. The same limits, but it may be
+ * smaller: what is needed is one unit beside its tables. Blocks never span regions. Returns KNOLL_OK, or a negative
+ * enum knoll_error and then has written nothing. Call: owner. */
 int knoll_add_memory(struct knoll_heap *heap, void *start, size_t size);
 
 /* Sets the function that faults are reported to; NULL, the value after knoll_init, means trap. Call: owner. */

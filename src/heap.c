@@ -47,6 +47,8 @@ int PLAIN(init_for)(struct knoll_heap *heap, void *start, size_t size, uint32_t 
 int PLAIN(add_memory)(struct knoll_heap *heap, void *start, size_t size)
 {
     int error = knoll_region_limits(heap, start, size, KNOLL_PAGE);
+    if (error == KNOLL_OK && heap->region_count == 0)
+        error = KNOLL_ERROR_NO_HEAP;
     if (error == KNOLL_OK)
         error = knoll_region_room(heap, start, size);
     if (error == KNOLL_OK)

@@ -187,18 +187,19 @@ int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor v
 
 const char *knoll_strerror(int error)
 {
-    static const char texts[][67] = {
+    static const char texts[][72] = {
         "no error",
         "the heap or the start is a null pointer",
-        "the start is not aligned to 4096 bytes",
-        "the size is under 32 KiB, or leaves no room beside the tables",
-        "the size is not a multiple of 4096 bytes",
+        "the start is not aligned as it must be",
+        "the size is less than a heap needs, or leaves no room beside the tables",
+        "the size is not a multiple of what it must be",
         "the region is too large, or runs past the end of the address space",
         "the region overlaps one that the heap has, or the heap itself",
         "the heap has as many regions as it can",
         "the library was compiled with other knobs than its caller",
+        "there is no heap yet that memory can be added to",
     };
-    return error <= 0 && error >= KNOLL_ERROR_KNOBS ? texts[-error] : "unknown error";
+    return error <= 0 && error >= KNOLL_ERROR_NO_HEAP ? texts[-error] : "unknown error";
 }
 
 const char *knoll_fault_name(int fault)

@@ -141,6 +141,7 @@ static void test_what_cannot_be_a_heap_is_refused(void **state)
     assert_int_equal(knoll_cpus_init(NULL, start, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_cpus_init(&cpus, NULL, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_NULL);
     assert_int_equal(knoll_cpus_init(&cpus, start + 16, MIB(1), NULL, NULL, NULL), KNOLL_ERROR_ALIGNMENT);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, start, MIB(1)), KNOLL_ERROR_NO_HEAP);
     assert_int_equal(knoll_cpus_init(&cpus, start, MIB(1) + 1, NULL, NULL, NULL), KNOLL_ERROR_NOT_PAGES);
     size_t least =
         KNOLL_MINIMUM_HEAP + (CLASSIC ? 2 : 1) * KNOLL_PAGE; /* with entries, and the region before the first */

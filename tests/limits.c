@@ -117,6 +117,9 @@ static void add_limits(void **state)
 {
     unsigned char *free_span = arena + KIB(128);
     (void)state;
+    memset(&heap, 0, sizeof heap); /* as knoll_init leaves it where it refuses what it was told */
+    add_refuses(KNOLL_ERROR_TOO_SMALL, free_span, 0);
+    add_refuses(KNOLL_ERROR_NO_HEAP, free_span, KIB(64));
     make_heap(&heap, arena, KIB(64));
     assert_int_equal(knoll_add_memory(NULL, free_span, KIB(64)), KNOLL_ERROR_NULL);
     add_refuses(KNOLL_ERROR_NULL, NULL, KIB(64));

@@ -141,17 +141,17 @@ static bool same_text(const char *a, const char *b)
 static void every_number_has_a_text(void **state)
 {
     (void)state;
-    for (int i = KNOLL_ERROR_KNOBS; i <= KNOLL_OK; i++)
-        for (int j = KNOLL_ERROR_KNOBS - 1; j < i; j++)
+    for (int i = KNOLL_ERROR_NO_HEAP; i <= KNOLL_OK; i++)
+        for (int j = KNOLL_ERROR_NO_HEAP - 1; j < i; j++)
             assert_false(same_text(knoll_strerror(i), knoll_strerror(j)));
     for (int i = KNOLL_FAULT_NONE; i <= KNOLL_FAULT_WRITE_AFTER_FREE; i++)
         for (int j = i + 1; j <= KNOLL_FAULT_WRITE_AFTER_FREE + 1; j++)
             assert_false(same_text(knoll_fault_name(i), knoll_fault_name(j)));
-    assert_true(same_text(knoll_strerror(KNOLL_ERROR_ALIGNMENT), "the start is not aligned to 4096 bytes"));
+    assert_true(same_text(knoll_strerror(KNOLL_ERROR_ALIGNMENT), "the start is not aligned as it must be"));
     assert_true(same_text(knoll_strerror(KNOLL_ERROR_TOO_LARGE),
                           "the region is too large, or runs past the end of the address space"));
     assert_memory_equal(knoll_strerror(1), "unknown", 7);
-    assert_memory_equal(knoll_strerror(KNOLL_ERROR_KNOBS - 1), "unknown", 7);
+    assert_memory_equal(knoll_strerror(KNOLL_ERROR_NO_HEAP - 1), "unknown", 7);
     assert_memory_equal(knoll_strerror(INT32_MIN), "unknown", 7);
     assert_memory_equal(knoll_fault_name(-1), "unknown", 7);
     assert_memory_equal(knoll_fault_name(KNOLL_FAULT_WRITE_AFTER_FREE + 1), "unknown", 7);
