@@ -20,7 +20,12 @@
 #include "plain.h"
 #include "quarantine.h"
 
+#ifdef KNOLL_CALLER_HOOK
+uintptr_t KNOLL_CALLER_HOOK(void);
+#define CALLER() KNOLL_CALLER_HOOK()
+#else
 #define CALLER() ((uintptr_t)__builtin_return_address(0))
+#endif
 
 /* ---- Making a heap ---- */
 

@@ -194,15 +194,6 @@ struct mapping *mapping_find(const void *block)
     return mapping == NULL || mapping->waits ? NULL : mapping;
 }
 
-const struct mapping *mapping_around(const void *address)
-{
-    for (const struct mapping *mapping = NULL; (mapping = mapping_table_next(mapping)) != NULL;)
-        if ((uintptr_t)address >= (uintptr_t)mapping_start(mapping) &&
-            (uintptr_t)address < (uintptr_t)mapping_end(mapping))
-            return mapping;
-    return NULL;
-}
-
 enum knoll_fault mapping_broken(const struct mapping *mapping)
 {
     unsigned char *block = mapping->block;

@@ -257,12 +257,24 @@ void *heaps_resize(void *block, size_t size)
 
 /* ---- The end ---- */
 
+/* A block that is made as long as it is stays where it is, but is verified first, and the fault is reported with all
+ * that is known of the block. */
+static int verify_block(void *heap, const struct knoll_item *item)
+{
+    if (item->kind == KNOLL_ITEM_BLOCK)
+        (void)knoll_realloc(heap, (void *)(uintptr_t)item->start, item->size);
+    return 0;
+}
+
 void heaps_verify(void)
 {
     for (size_t i = 0; i < spans_heaps; i++) {
         int broken = knoll_check_blocks(&spans_heap[i]);
-        if (broken != 0)
-            report_broken(broken);
+        if (broken == 0)
+            continue;
+        (void)knoll_walk(&spans_heap[i], verify_block, &spans_heap[i]);
+        knoll_drain(&spans_heap[i]);
+        report_broken(broken); /* it is in no block */
     }
     struct mapping *mapping = NULL;
     while ((mapping = mapping_table_next(mapping)) != NULL)

@@ -109,10 +109,31 @@ struct lock_thread {
     size_t served;       /* malloc asks its cache at once for less than so many bytes: CACHE_SERVES; or 0, if it has
                           * none, and while it works on it */
     struct cache *cache; /* its own, or NULL */
+    uintptr_t caller;    /* from rung 2 on: what the library's function that it is in returns to, */
+    bool keeps_caller;   /* which another that is called for the same caller leaves as it is */
 };
 
 HIDDEN extern _Thread_local struct lock_thread lock_thread __attribute__((tls_model("initial-exec")));
 HIDDEN extern _Atomic(void *) lock_deferred; /* what handlers have freed: each block's first word leads to the next */
+
+/* From rung 2 on a block says who asked for it, and who freed it: each entry point says first what it returns to. */
+#define CALLER (KNOLL_HARDEN >= 2 ? __builtin_return_address(0) : NULL)
+
+static inline void called_by(const void *caller)
+{
+    if (KNOLL_HARDEN >= 2 && !lock_thread.keeps_caller)
+        lock_thread.caller = (uintptr_t)caller;
+}
+
+/* Around the call of another entry point for the same caller. */
+static inline void keep_caller(bool keeps)
+{
+    if (KNOLL_HARDEN >= 2)
+        lock_thread.keeps_caller = keeps;
+}
+
+/* The core's KNOLL_CALLER_HOOK. */
+uintptr_t lock_caller(void);
 
 void lock_take(void);
 void lock_leave_slowly(void);
@@ -212,6 +233,10 @@ void mapping_table_put(struct mapping mapping);
 struct mapping *mapping_table_find(const void *block);
 void mapping_table_remove(const struct mapping *mapping);
 
+/* The mapping that this address is in, at rung 3 in a guard page of as well, even if it was freed; NULL if there is
+ * none. O(mappings). */
+const struct mapping *mapping_around(const void *address);
+
 /* The one after this one, in no order; the first one for NULL, NULL after the last. */
 struct mapping *mapping_table_next(const struct mapping *mapping);
 
@@ -249,10 +274,14 @@ static inline enum knoll_fault mapping_broken(const struct mapping *mapping)
     return KNOLL_FAULT_NONE;
 }
 
-static inline const struct mapping *mapping_around(const void *address)
+static inline unsigned char *mapping_start(const struct mapping *mapping)
 {
-    (void)address;
-    return NULL;
+    return mapping->block - mapping->before;
+}
+
+static inline unsigned char *mapping_end(const struct mapping *mapping)
+{
+    return mapping->block + mapping->size;
 }
 
 static inline void pages_forbid(void *from, void *to)
@@ -282,9 +311,6 @@ static inline unsigned char *mapping_end(const struct mapping *mapping)
 
 /* What was written round the block, if anything was: KNOLL_FAULT_OVERFLOW or _UNDERFLOW. */
 enum knoll_fault mapping_broken(const struct mapping *mapping);
-
-/* The mapping that this address is in, or in a guard page of, even if it was freed; NULL if there is none. */
-const struct mapping *mapping_around(const void *address);
 
 /* Makes all whole pages of this span inaccessible. */
 void pages_forbid(void *from, void *to);

@@ -77,6 +77,11 @@ static void give_lock(void)
         futex(FUTEX_WAKE_PRIVATE, 1);
 }
 
+uintptr_t lock_caller(void)
+{
+    return lock_thread.caller;
+}
+
 void lock_take(void)
 {
     take_lock();

@@ -57,6 +57,7 @@ static void __attribute__((destructor)) stop(void)
     if (options.stats)
         print_stats(2);
     if (KNOLL_MALLOC_RUNG >= 2 && lock_enter()) {
+        called_by(NULL);
         heaps_verify();
         lock_leave();
     }
@@ -117,6 +118,7 @@ static __attribute__((noinline)) void *malloc_run(size_t size)
 
 EXPORT void *malloc(size_t size)
 {
+    called_by(CALLER);
     if (UNLIKELY(size >= lock_thread.served))
         return malloc_run(size);
     struct cache *cache = cache_borrow();
@@ -127,11 +129,14 @@ EXPORT void *malloc(size_t size)
 
 EXPORT void *calloc(size_t count, size_t size)
 {
+    called_by(CALLER);
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return or_no_memory(NULL);
     if (bytes <= BIN_LARGEST) {
+        keep_caller(true);
         void *block = malloc(bytes);
+        keep_caller(false);
         return block == NULL ? NULL : memset(block, 0, bytes);
     }
     if (!lock_enter())
@@ -154,10 +159,13 @@ static void *realloc_in_heap(void *block, size_t size)
 
 EXPORT __attribute__((noinline)) void *realloc(void *block, size_t size)
 {
+    called_by(CALLER);
     if (block == NULL)
         return malloc(size);
     if (size == 0) {
+        keep_caller(true);
         free(block);
+        keep_caller(false);
         return NULL;
     }
     size_t twice_bin = bins_look_up(block);
@@ -187,6 +195,7 @@ EXPORT void *reallocarray(void *block, size_t count, size_t size)
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
+    called_by(CALLER);
     if (!is_power_of_two(alignment)) {
         errno = EINVAL;
         return NULL;
@@ -197,6 +206,7 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
 /* glibc's rounds an alignment that is no power of two up. */
 EXPORT void *memalign(size_t alignment, size_t size)
 {
+    called_by(CALLER);
     size_t rounded = 1;
     while (rounded < alignment && rounded <= SIZE_MAX / 2)
         rounded *= 2;
@@ -209,6 +219,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
 
 EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 {
+    called_by(CALLER);
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
     void *block = allocate(alignment, size);
@@ -220,11 +231,13 @@ EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 
 EXPORT void *valloc(size_t size)
 {
+    called_by(CALLER);
     return or_no_memory(allocate(PAGE, size));
 }
 
 EXPORT void *pvalloc(size_t size)
 {
+    called_by(CALLER);
     size_t rounded = (size + PAGE - 1) & ~(PAGE - 1);
     return or_no_memory(rounded < size ? NULL : allocate(PAGE, rounded));
 }
@@ -282,6 +295,7 @@ static __attribute__((noinline)) void free_slowly(void *block)
 
 EXPORT void free(void *block)
 {
+    called_by(CALLER);
     size_t place = bins_place(block);
     if (UNLIKELY(place >= bins.places || !give_to_cache(block, bins_at(place))))
         free_slowly(block);
@@ -314,11 +328,13 @@ static inline void free_known(void *block, size_t alignment, size_t size)
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
+    called_by(CALLER);
     free_known(block, alignment != 0 ? alignment : SIZE_MAX, size); /* 0 is no alignment */
 }
 
 EXPORT void free_sized(void *block, size_t size)
 {
+    called_by(CALLER);
     free_known(block, 0, size);
 }
 
@@ -326,6 +342,7 @@ EXPORT void free_sized(void *block, size_t size)
 
 EXPORT size_t malloc_usable_size(void *block)
 {
+    called_by(CALLER);
     if (block == NULL || !lock_enter())
         return 0;
     size_t size = heaps_usable_size(block);

@@ -87,3 +87,12 @@ struct mapping *mapping_table_next(const struct mapping *mapping)
         place++;
     return place < places ? &table[place] : NULL;
 }
+
+const struct mapping *mapping_around(const void *address)
+{
+    for (const struct mapping *mapping = NULL; (mapping = mapping_table_next(mapping)) != NULL;)
+        if ((uintptr_t)address >= (uintptr_t)mapping_start(mapping) &&
+            (uintptr_t)address < (uintptr_t)mapping_end(mapping))
+            return mapping;
+    return NULL;
+}

@@ -48,10 +48,13 @@ static _Noreturn void throw(void)
     abort();
 }
 
-static void *allocate(size_t alignment, size_t size)
+static void *allocate(size_t alignment, size_t size, const void *caller)
 {
     for (;;) {
+        called_by(caller);
+        keep_caller(true);
         void *block = alignment <= ALIGNMENT ? malloc(size) : aligned_alloc(alignment, size);
+        keep_caller(false);
         if (LIKELY(block != NULL))
             return block;
         new_handler handler = current_handler();
@@ -61,9 +64,9 @@ static void *allocate(size_t alignment, size_t size)
     }
 }
 
-static void *allocate_or_throw(size_t alignment, size_t size)
+static void *allocate_or_throw(size_t alignment, size_t size, const void *caller)
 {
-    void *block = allocate(alignment, size);
+    void *block = allocate(alignment, size, caller);
     if (UNLIKELY(block == NULL))
         throw();
     return block;
@@ -77,12 +80,12 @@ static void *allocate_or_throw(size_t alignment, size_t size)
 
 OPERATOR(void *, new_, "_Znwm", size_t size)
 {
-    return allocate_or_throw(1, size);
+    return allocate_or_throw(1, size, CALLER);
 }
 
 OPERATOR(void *, new_aligned, "_ZnwmSt11align_val_t", size_t size, size_t alignment)
 {
-    return allocate_or_throw(alignment, size);
+    return allocate_or_throw(alignment, size, CALLER);
 }
 
 OPERATOR(void, delete_, "_ZdlPv", void *block)
@@ -172,27 +175,27 @@ static bool delete_array_aligned_is_own(void)
 OPERATOR(void *, new_nothrow, "_ZnwmRKSt9nothrow_t", size_t size, const struct nothrow *tag)
 {
     (void)tag;
-    return new_is_own() ? allocate(1, size) : new_(size);
+    return new_is_own() ? allocate(1, size, CALLER) : new_(size);
 }
 
 OPERATOR(void *, new_array_nothrow, "_ZnamRKSt9nothrow_t", size_t size, const struct nothrow *tag)
 {
     (void)tag;
-    return new_array_is_own() ? allocate(1, size) : new_array(size);
+    return new_array_is_own() ? allocate(1, size, CALLER) : new_array(size);
 }
 
 OPERATOR(void *, new_aligned_nothrow, "_ZnwmSt11align_val_tRKSt9nothrow_t", size_t size, size_t alignment,
          const struct nothrow *tag)
 {
     (void)tag;
-    return new_aligned_is_own() ? allocate(alignment, size) : new_aligned(size, alignment);
+    return new_aligned_is_own() ? allocate(alignment, size, CALLER) : new_aligned(size, alignment);
 }
 
 OPERATOR(void *, new_array_aligned_nothrow, "_ZnamSt11align_val_tRKSt9nothrow_t", size_t size, size_t alignment,
          const struct nothrow *tag)
 {
     (void)tag;
-    return new_array_aligned_is_own() ? allocate(alignment, size) : new_array_aligned(size, alignment);
+    return new_array_aligned_is_own() ? allocate(alignment, size, CALLER) : new_array_aligned(size, alignment);
 }
 
 OPERATOR(void, delete_sized, "_ZdlPvm", void *block, size_t size)

@@ -84,11 +84,13 @@ static void resize_freed(void)
     sink = realloc(block, 200);
 }
 
+static char text[1024]; /* of the last report */
+
 static void expect_abort(void (*misuse)(void), const char *message)
 {
     int ends[2];
-    char text[1024] = {0};
     int status;
+    memset(text, 0, sizeof text);
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0) {
@@ -122,6 +124,100 @@ static void misuse(void **state)
     expect_abort(free_as_other_size, "knoll: size or alignment is not the block's: 0x");
     expect_abort(free_mapping_as_other_size, "knoll: size or alignment is not the block's: 0x");
     expect_abort(resize_freed, freed_twice);
+}
+
+static void free_inside_mapping(void)
+{
+    unsigned char *volatile block = malloc(MIB(64));
+    free(block + 4096);
+}
+
+static void mappings_are_known(void **state)
+{
+    (void)state;
+    expect_abort(free_inside_mapping, "knoll: address inside a block: 0x");
+    assert_non_null(strstr(text, KNOLL_MALLOC_RUNG < 3 ? " of 67108864 bytes" : " of "));
+}
+
+/* ---- Who it was ---- */
+
+void *new_(size_t size) __asm__("_Znwm");
+void delete_(void *block) __asm__("_ZdlPv");
+
+static void free_cleared_twice(void)
+{
+    void *volatile block = calloc(10, 10);
+    sink = realloc(block, 0);
+    free(block);
+}
+
+static void delete_twice(void)
+{
+    void *volatile block = new_(100);
+    delete_(block);
+    delete_(block);
+}
+
+static void free_aligned_twice(void)
+{
+    void *volatile block = aligned_alloc(64, 100);
+    free(block);
+    sink = realloc(block, 200);
+}
+
+extern char __executable_start, etext; /* the linker's */
+
+static bool names_the_program(const char *who)
+{
+    const char *address = strstr(text, who);
+    if (address == NULL)
+        return false;
+    uintptr_t number = strtoull(address + strlen(who), NULL, 16);
+    return number >= (uintptr_t)&__executable_start && number < (uintptr_t)&etext;
+}
+
+/* Not a place in the library. */
+static void callers_are_the_program(void **state)
+{
+    static void (*const misuses[])(void) = {free_twice, free_cleared_twice, delete_twice, free_aligned_twice};
+    (void)state;
+    if (KNOLL_HARDEN < 2)
+        skip();
+    for (size_t i = 0; i < sizeof misuses / sizeof misuses[0]; i++) {
+        expect_abort(misuses[i], "knoll: block freed twice: 0x");
+        assert_true(names_the_program(", allocated by "));
+        assert_true(names_the_program(", freed by "));
+        assert_true(names_the_program(", found by "));
+    }
+}
+
+/* ---- What nobody comes upon before the program ends ---- */
+
+static void write_beyond(void)
+{
+    volatile char *volatile block = malloc(100);
+    block[100] = 1;
+    exit(0);
+}
+
+static void write_after_free(void)
+{
+    volatile char *block = malloc(100);
+    free((void *)block);
+    block[50] = 1;
+    exit(0);
+}
+
+static void the_end_says_where(void **state)
+{
+    (void)state;
+    if (KNOLL_HARDEN < 2)
+        skip();
+    expect_abort(write_beyond, "knoll: bytes written after a block's end: 0x");
+    assert_true(names_the_program(", allocated by "));
+    expect_abort(write_after_free, "knoll: bytes written into free memory: 0x");
+    assert_true(names_the_program(", freed by "));
+    assert_null(strstr(text, ", found by "));
 }
 
 /* ---- Others are not held up ---- */
@@ -211,6 +307,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(misuse),
+        cmocka_unit_test(mappings_are_known),
+        cmocka_unit_test(callers_are_the_program),
+        cmocka_unit_test(the_end_says_where),
         cmocka_unit_test(handler_of_abort),
         cmocka_unit_test(statistics_through_a_pipe),
     };
