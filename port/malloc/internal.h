@@ -84,6 +84,9 @@ void line_text(struct line *line, const char *text);
 void line_number(struct line *line, uint64_t number, int width);
 void line_end(struct line *line, int file);
 
+/* Keeps the standard error, for what is printed after the program has closed it. */
+void report_keep_error(void);
+
 struct heaps_totals;
 void report_stats(int file, const struct heaps_totals *totals);
 

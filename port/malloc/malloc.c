@@ -44,6 +44,8 @@ static void __attribute__((constructor)) start(int count, char **arguments, char
     (void)count, (void)arguments;
     static const char variable[] = "KNOLL_STATS_SIGNAL";
     options_read(environment);
+    if (options.stats || KNOLL_MALLOC_RUNG >= 2)
+        report_keep_error();
     free(malloc(1)); /* a first heap and cache */
     lock_watch_forks();
     struct sigaction action = {.sa_flags = SA_RESTART};

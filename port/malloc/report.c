@@ -5,9 +5,12 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define KEPT_LEAST 100 /* no program's own descriptor, one hopes */
 
 void line_text(struct line *line, const char *text)
 {
@@ -28,6 +31,15 @@ void line_number(struct line *line, uint64_t number, int width)
         line_text(line, (char[]){digits[--count], '\0'});
 }
 
+/* Where the standard error went when the program began. Programs close it at their end, before the library has its say.
+ */
+static int kept_error = -1;
+
+void report_keep_error(void)
+{
+    kept_error = fcntl(2, F_DUPFD_CLOEXEC, KEPT_LEAST);
+}
+
 /* Not by write, at which a thread may be cancelled: it would take the lock with it. */
 void line_end(struct line *line, int file)
 {
@@ -35,6 +47,10 @@ void line_end(struct line *line, int file)
     line->text[line->length++] = '\n';
     for (size_t written = 0; written < line->length;) {
         ssize_t more = syscall(SYS_write, file, line->text + written, line->length - written);
+        if (more < 0 && errno == EBADF && file == 2) {
+            file = kept_error;
+            continue;
+        }
         if (more < 0 && errno != EINTR)
             break;
         written += more < 0 ? 0 : (size_t)more;

@@ -33,6 +33,9 @@ stats=$(under KNOLL_STATS=1)
 expect "statistics' first line" "${stats%%,*}" "knoll 0.1.0"
 [[ $stats == *"bytes used "* && $stats == *"allocations "* ]]
 
+# A program that has closed the standard error before it ends, as sort does.
+[[ $(KNOLL_STATS=1 LD_PRELOAD="$library" sort /dev/null 2>&1) == *"bytes used "* ]]
+
 reserved() { under "$1" KNOLL_STATS=1 | sed -n 's/^  bytes reserved *//p'; }
 expect "a first span of 16 MiB" "$(reserved KNOLL_SPAN_BYTES=16777216)" 16777216
 
