@@ -8,9 +8,9 @@
  * different heaps are independent. Nothing here recurses, and the only code run besides knoll's own is the fault
  * handler and the visitors. Each function says from where it may be called:
  *
- *     owner    while no other function runs on the same heap: a thread that holds the lock which all users of the heap
- *              take, or an interrupt handler that cannot come upon a call; never a non-maskable interrupt that can.
- *              knoll_cpu.h has what processors and interrupts may call at the same time
+ *     owner    one caller at a time for each heap: hold a lock of yours around the call. If interrupt handlers use the
+ *              heap too, keep interrupts disabled while the lock is held. Never from a non-maskable interrupt that may
+ *              come in the midst of another call. For callers at the same time there is knoll_cpu.h
  *     reader   the same, but readers may overlap one another
  *     any      threads, interrupts and non-maskable interrupts, at any time
  *
@@ -281,11 +281,12 @@ static inline int knoll_check_blocks(const struct knoll_heap *heap)
 
 /* ---- Allocating (C23 7.24.3, but that size zero always gives a distinct block) ----
  *
- * All of these give NULL when memory does not suffice, and count that as a failure. It suffices when the class that
- * serves the request, or a larger one, has a free block, or when there is a free run for the request or for a slab. In
- * compact, a free run that is less than a sixteenth longer than the request may be missed if a shorter one was freed
- * after it; one for more alignment than a unit has may miss each run in which it fits only because of where that lies;
- * and a single free unit serves nothing before a neighbour of it is free too.
+ * NULL means that memory does not suffice, and is counted as a failure: no block of the request's class or of a larger
+ * one is free, and no free run is long enough for the request, or for a slab of its class. In compact a request can
+ * also be refused although a run would do:
+ *   - one that is less than a sixteenth longer than the request, if a shorter one was freed after it;
+ *   - for more alignment than a unit has, one in which the request fits only because of where that run lies;
+ *   - a single unit, until a neighbour of it is free too.
  *
  * Requests of up to KNOLL_SLAB_MAXIMUM bytes cost O(1), larger ones O(log n) in classic, where n is the region's number
  * of units, and O(1) in compact. */
@@ -318,10 +319,11 @@ size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, vo
 /* Call: owner. */
 void knoll_free(struct knoll_heap *heap, void *block);
 
-/* As C23 free_sized and free_aligned_sized: `size` and `alignment` are those that the block was last asked for with.
- * One that asks for a block of another size than this is a fault (KNOLL_FAULT_SIZE), so a wrong size is caught whenever
- * it falls into another class, unless another block of the slab was asked for with an alignment that makes it right, or
- * serves what it was not made for. Call: owner. */
+/* As C23 free_sized and free_aligned_sized: `size` and `alignment` are those that the block was last asked for with. A
+ * size that would be served by a longer or shorter block is a fault (KNOLL_FAULT_SIZE); a wrong one that would be
+ * served by as long a block is seen at rung 2 alone. Below that two more are not seen: a size that would be right with
+ * an alignment which another block of the slab was asked for with, and any that the block's class holds where a block
+ * of the slab, for want of memory, serves what its class was not made for. Call: owner. */
 void knoll_free_sized(struct knoll_heap *heap, void *block, size_t size);
 void knoll_free_aligned_sized(struct knoll_heap *heap, void *block, size_t alignment, size_t size);
 
@@ -422,11 +424,11 @@ typedef int (*knoll_visitor)(void *context, const struct knoll_item *item);
  * O(units + blocks). Call: reader. */
 int knoll_walk(const struct knoll_heap *heap, knoll_visitor visitor, void *context);
 
-/* Visits the free runs of this many bytes or more, in compact but for single units, in no order, as long as the visitor
- * returns 0. Returns 0, or what the visitor returned to stop. The heap keeps nothing in them: what backs them may be
- * taken away, as long as it is there again when a block in them is used. So a program can give memory back to its
- * operating system, and a guest to its hypervisor. O(their number, and that of runs at least half as long); walks over
- * nothing that is held. Call: reader. */
+/* Visits the free runs of `least` bytes or more (compact: not single units), in any order, as long as the visitor
+ * returns 0. Returns 0, or what the visitor returned to stop. At rungs 0 and 1 the heap keeps nothing in a free run: so
+ * the visitor may unmap its pages, or give them to a hypervisor, as long as memory is there again when a block in them
+ * is used; at rung 2 only if it then reads as zero, and with KNOLL_MEMORY_IS_ZERO. O(their number, and that of runs at
+ * least half as long). Call: reader. */
 int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor visitor, void *context);
 
 /* Texts for an enum knoll_error and an enum knoll_fault; "unknown ..." for any other number. Call: any. */

@@ -33,11 +33,11 @@
 #error "KNOLL_REGION_BITS must be from 0 to 6"
 #endif
 
-/* KNOLL_MAGAZINE: how many freed blocks of each class are remembered, to be handed out again before others. Default 29,
- * which makes a class's state 512 bytes on 64 bits; in compact 9, for it has three times the classes. Each costs two
- * pointers a class in struct knoll_heap (compact: and a byte), and no memory besides: what is remembered is free all
- * the same; and some five instructions in one of the calls after a slab has gone back. 0 saves the code too; loads that
- * free and allocate in random order take twice as long then. */
+/* KNOLL_MAGAZINE: how many freed blocks of each class are remembered, to be handed out again before others. Default 29
+ * in classic, 9 in compact, which has three times the classes. 0 saves code and most of struct knoll_heap, but loads
+ * that free and allocate in random order then take twice as long. Each one costs two pointers a class in struct
+ * knoll_heap (compact: and a byte), and some five instructions in one of the calls after a slab has gone back. What is
+ * remembered is free all the same, so it costs no other memory. */
 #ifndef KNOLL_MAGAZINE
 #if KNOLL_PROFILE == KNOLL_CLASSIC
 #define KNOLL_MAGAZINE 29
@@ -103,11 +103,11 @@
 #error "KNOLL_CPU_ENTRY must be 64 or 32"
 #endif
 
-/* KNOLL_CPU_SPAN_SHIFT: a processor takes memory for runs in spans of 2^KNOLL_CPU_SPAN_SHIFT bytes, so that requests
- * for up to a quarter of one mostly need no lock either. Default 19, 512 KiB; from 15 to 22, or 0: then all runs take
- * the lock. What it may have free in spans is one span, as much again as callers hold of them, and one that was taken
- * since its last free; a span is taken only while two are free besides, so on a board with little memory spans should
- * be short. With spans one region less can be added. */
+/* KNOLL_CPU_SPAN_SHIFT: each processor cuts runs out of spans of its own, of 2^KNOLL_CPU_SPAN_SHIFT bytes, so that
+ * requests for up to a quarter of a span mostly need no lock. Default 19, 512 KiB; from 15 to 22, or 0: then all runs
+ * take the lock. A processor may have free one span, as much again as callers hold of its spans, and one that was taken
+ * since its last free. A span is taken only while as much as two would still be free: so for heaps of less than some 2
+ * MiB 15, or 0, is better. With spans one region less can be added. */
 #ifndef KNOLL_CPU_SPAN_SHIFT
 #define KNOLL_CPU_SPAN_SHIFT (KNOLL_REGION_BITS == 0 ? 0 : 19)
 #endif

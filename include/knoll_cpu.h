@@ -17,6 +17,11 @@
  *
  * "quiet": while no other function runs on the same struct knoll_cpus.
  *
+ * The fault handler is called from where the faulty call came. But that two processors freed one block at the same
+ * moment is found later, by whoever comes upon it, in a call that may be innocent, and which may have the lock: so a
+ * handler may call nothing that takes it. It may read knoll_last_fault, and call knoll_fault_line; knoll_fault_examine
+ * only once the others stand still.
+ *
  * Not in knoll.h, and in files of its own: who has one owner pays nothing for this. Needs atomic operations of 64 bits,
  * and has rungs 0 and 1 of KNOLL_HARDEN alone.
  *
@@ -158,9 +163,10 @@ void knoll_cpu_drain(struct knoll_cpu *cpu);
 
 /* ---- Allocating and freeing: as the functions of knoll.h, whose names these have ---- */
 
-/* NULL when memory does not suffice, after all that this processor has free was given back, and what others have
- * returned was looked through; every other processor gives back its own at its next call that needs a slab or a run. Up
- * to a quarter of a span (KNOLL_CPU_SPAN_SHIFT): O(1), and mostly without the lock. Call: owner. */
+/* NULL when memory does not suffice: even after this processor has given back all that it has free, and has looked
+ * through what others have returned. Each other processor gives back its own at its next call that needs a slab or a
+ * run, so it can be worth asking again. Up to a quarter of a span (KNOLL_CPU_SPAN_SHIFT): O(1), and mostly without the
+ * lock. Call: owner. */
 void *knoll_cpu_malloc(struct knoll_cpu *cpu, size_t size);
 void *knoll_cpu_calloc(struct knoll_cpu *cpu, size_t count, size_t size);
 void *knoll_cpu_aligned_alloc(struct knoll_cpu *cpu, size_t alignment, size_t size);

@@ -55,8 +55,8 @@ struct knoll_lean_heap {
 
 /* Makes a heap of this memory, whose first part becomes tables: start and size are multiples of KNOLL_LEAN_UNIT, and
  * the size at least two. What the struct held before is lost. O(units). Errors are those of knoll_init, in the same
- * order; ALIGNMENT and NOT_PAGES mean KNOLL_LEAN_UNIT, TOO_SMALL less than two of those. No other function may be called
- * before. */
+ * order; ALIGNMENT and NOT_PAGES mean KNOLL_LEAN_UNIT, TOO_SMALL less than two of those. No other function may be
+ * called before. */
 int knoll_lean_init_for(struct knoll_lean_heap *heap, void *start, size_t size, uint32_t knobs);
 
 static inline int knoll_lean_init(struct knoll_lean_heap *heap, void *start, size_t size)

@@ -12,6 +12,15 @@ static unsigned char *start; /* of the region */
 static char line[LINE], expected[LINE];
 static size_t expected_length;
 
+/* As docs/using.md says to those who read a dump by hand. */
+_Static_assert(offsetof(struct knoll_fault_report, broken) == 5 * sizeof(void *) &&
+                   offsetof(struct knoll_fault_report, allocated) == 6 * sizeof(void *) &&
+                   offsetof(struct knoll_fault_report, freed) == 8 * sizeof(void *) &&
+                   offsetof(struct knoll_fault_report, found) == 10 * sizeof(void *) &&
+                   offsetof(struct knoll_fault_report, fault) == 13 * sizeof(void *) &&
+                   offsetof(struct knoll_fault_report, rung) == 13 * sizeof(void *) + 12,
+               "the layout that is documented");
+
 /* ---- What a line must be ---- */
 
 static void expect_text(const char *text)
