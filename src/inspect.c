@@ -187,11 +187,11 @@ int knoll_walk_free(const struct knoll_heap *heap, size_t least, knoll_visitor v
 
 const char *knoll_strerror(int error)
 {
-    static const char texts[][72] = {
+    static const char texts[][67] = {
         "no error",
         "the heap or the start is a null pointer",
         "the start is not aligned as it must be",
-        "the size is less than a heap needs, or leaves no room beside the tables",
+        "the size is too small, or leaves no room beside the tables",
         "the size is not a multiple of what it must be",
         "the region is too large, or runs past the end of the address space",
         "the region overlaps one that the heap has, or the heap itself",
