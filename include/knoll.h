@@ -208,7 +208,8 @@ struct knoll_heap {
 /* Makes a heap of one region. `start` must be aligned to KNOLL_PAGE, `size` a multiple of it and KNOLL_MINIMUM_HEAP at
  * least. Returns KNOLL_OK, or a negative enum knoll_error and then has written nothing. The tables take at most 1.6 %
  * of the region, or one unit where that is more, and KNOLL_TABLE_SLACK. Cost: clears the tables, so proportional to
- * size, unless KNOLL_MEMORY_IS_ZERO. Call: owner.
+ * size, unless KNOLL_MEMORY_IS_ZERO. On 32 bits give 2 GiB or more in two regions: C has no differences of pointers
+ * that are further apart in a block. Call: owner.
  *
  * The library's part is told the caller's knobs, and refuses any others than its own. From other languages call that.
  */
@@ -333,8 +334,8 @@ void knoll_free_batch(struct knoll_heap *heap, void *const *blocks, size_t count
 /* ---- Asking ---- */
 
 /* The usable size of the block that such a request is given where there is memory enough; it is never given less. 0 for
- * an alignment that is no power of two, and for a size beyond the longest run that a region can have: in classic that
- * is the greatest power of two below the largest region. Call: any. */
+ * an alignment that is no power of two, and for a size beyond what runs can be numbered for: in classic that is the
+ * greatest power of two below the largest region, in compact the largest region. Call: any. */
 size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t size);
 
 /* The bytes that the caller of this block may use: all that knoll_good_size promised. 0 for NULL. Call: reader. */

@@ -193,15 +193,17 @@
 #endif
 
 /* KNOLL_FAILURE_HOOK: the name of a function `int hook(struct knoll_heap *heap)` of yours. Default: none, at no cost.
- * It is asked before each allocation, once for a batch, and before each request for a run that serves one: if it
- * returns 1 that fails, as if there were no memory. So tests can let the n-th request fail, for each n in turn. It must
- * not call functions that change the heap. Costs a call of it each time. */
+ * It is asked before each allocation, before a batch and then for each block that the batch could not have with others,
+ * and before each request for a run that serves one: if it returns 1 that fails, as if there were no memory. So tests
+ * can let the n-th request fail, for each n in turn. At rung 2 what failed is tried again as long as that empties the
+ * quarantine. It must not call functions that change the heap. Costs a call of it each time. */
 
 /* KNOLL_RANDOM_HOOK: the name of a function `uint32_t hook(void)` of yours that returns a random number. Default: none,
  * at no cost. Then which free block of a slab is handed out next is random, and so is which of the oldest 32 blocks
  * leaves the quarantine and, in compact, where in a free run another one is cut out, up to 15 times its alignment from
- * its start. It must not call functions that change the heap. Costs a call of it each time, and memory: runs lie less
- * densely. */
+ * its start. With KNOLL_MAGAZINE above 0 blocks freed last come first all the same; and batches, and processors
+ * (knoll_cpu.h), take a slab's blocks in order. It must not call functions that change the heap. Costs a call of it
+ * each time, and memory: runs lie less densely. */
 
 /* KNOLL_CALLER_HOOK: the name of a function `uintptr_t hook(void)` of yours that returns an address of the program's,
  * such as the return address of your own kmalloc. Default: none, at no cost. At rung 2 it is noted as who allocated,
@@ -214,10 +216,14 @@
  * after it was freed, or beyond the size that it was asked for with, is reported as for malloc. Overflows are seen
  * where the size rounds up, so that there is slack before the next block; freed memory until it is handed out again.
  * When knoll_usable_size is asked, all of the block becomes usable. Memory that a heap had stays annotated when the
- * heap is given up; knoll_init and knoll_add_memory take it over as it is. Costs a request to the tool for each call.
- */
+ * heap is given up; knoll_init and knoll_add_memory take it over as it is. Not at rung 2, which looks at freed memory
+ * itself, nor with knoll_cpu.h. Costs a request to the tool for each call. */
 #ifndef KNOLL_ANNOTATE
 #define KNOLL_ANNOTATE 0
+#endif
+
+#if KNOLL_ANNOTATE != 0 && KNOLL_HARDEN >= 2
+#error "KNOLL_ANNOTATE is for rungs 0 and 1: at rung 2 the heap itself reads and writes memory that is free"
 #endif
 
 #if KNOLL_ANNOTATE < 0 || KNOLL_ANNOTATE > 2

@@ -31,6 +31,10 @@
 
 #include "knoll.h"
 
+#if KNOLL_ANNOTATE != 0
+#error "knoll_cpu.h tells no tool of its blocks: KNOLL_ANNOTATE must be 0"
+#endif
+
 #if KNOLL_HARDEN > 1
 #error "knoll_cpu.h has rungs 0 and 1 of hardening: its blocks have no guards"
 #endif
@@ -136,7 +140,8 @@ struct knoll_cpus {
  * which is in neither total_bytes nor table_bytes, and that KNOLL_MINIMUM_HEAP is what must be left. No region may meet
  * *cpus. A fault handler is set by knoll_set_fault_handler(&cpus->heap, ...), and gets &cpus->heap; of knoll.h's other
  * functions those that change nothing may be called with it, when quiet. `lock` and `unlock` are called with
- * `context`; both NULL where nothing is shared. Call: quiet.
+ * `context`; both NULL where nothing is shared. But for KNOLL_ERROR_KNOBS and _NULL an error too leaves *cpus empty.
+ * Call: quiet.
  *
  * The library's part is told the caller's knobs, as knoll_init_for. */
 int knoll_cpus_init_for(struct knoll_cpus *cpus, void *start, size_t size, knoll_cpu_lock lock, knoll_cpu_lock unlock,

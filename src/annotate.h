@@ -24,6 +24,18 @@ static inline size_t annotated_size(const void *block, size_t usable)
     return first == 0 ? usable : first - (uintptr_t)block;
 }
 
+/* Before and after a word is read that may be accessible to nobody. */
+static inline void annotate_peek(void)
+{
+    VALGRIND_DISABLE_ERROR_REPORTING;
+}
+
+static inline void annotate_peeked(uintptr_t *word)
+{
+    VALGRIND_ENABLE_ERROR_REPORTING;
+    VALGRIND_MAKE_MEM_DEFINED(word, sizeof *word);
+}
+
 /* A region's memory: what is there from a heap before it is forgotten. */
 static inline void annotate_region(void *start, size_t size)
 {
@@ -76,6 +88,15 @@ static inline size_t annotated_size(const void *block, size_t usable)
     return first == 0 ? usable : first - (uintptr_t)block;
 }
 
+static inline void annotate_peek(void)
+{
+}
+
+static inline void annotate_peeked(const uintptr_t *word)
+{
+    (void)word;
+}
+
 static inline void annotate_region(void *start, size_t size)
 {
     __asan_unpoison_memory_region(start, size);
@@ -113,6 +134,15 @@ static inline size_t annotated_size(const void *block, size_t usable)
 {
     (void)block;
     return usable;
+}
+
+static inline void annotate_peek(void)
+{
+}
+
+static inline void annotate_peeked(const uintptr_t *word)
+{
+    (void)word;
 }
 
 static inline void annotate_region(const void *start, size_t size)

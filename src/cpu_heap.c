@@ -58,18 +58,17 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     size_t groups = size >> GROUP_BYTES_SHIFT; /* more than what is left has */
     size_t bytes = before + groups * sizeof(struct knoll_cpu_entry);
     bytes = (bytes + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
-    int error = knoll_region_limits(heap, start, size, least);
+    int error = knoll_region_limits(heap, start, size, bytes + least);
     if (error != KNOLL_OK)
         return error;
     unsigned char *rest = (unsigned char *)start + bytes;
-    /* not covered: that it is less, unless KNOLL_TABLE_SLACK asks for very much */
-    error = size < bytes ? KNOLL_ERROR_TOO_SMALL : knoll_region_limits(heap, rest, size - bytes, least);
+    error = knoll_region_limits(heap, rest, size - bytes, least);
     if (error == KNOLL_OK && before == 0 && heap->region_count == 0)
         error = KNOLL_ERROR_NO_HEAP;
-    if (error == KNOLL_OK)
-        error = knoll_region_room(heap, start, size);
     if (error == KNOLL_OK && meets_own(cpus, (uintptr_t)start, size))
         error = KNOLL_ERROR_OVERLAP;
+    if (error == KNOLL_OK)
+        error = knoll_region_room(heap, start, size);
     if (error != KNOLL_OK)
         return error;
 

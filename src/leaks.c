@@ -44,11 +44,13 @@ static void set_mark_word(uint32_t *marks, uint64_t word)
 
 /* ---- Reaching ---- */
 
-/* Whether this address in a block is one that its caller may have. */
+/* Whether this address in a block is one that its caller may have: the one after its last byte is, but none in what
+ * else is round it. */
 static bool is_callers(const struct knoll_leaks *leaks, const unsigned char *start, size_t size, const void *address)
 {
     struct knoll_item item;
-    return knoll_callers_block(leaks->heap, start, size, &item) && address >= item.start;
+    return knoll_callers_block(leaks->heap, start, size, &item) && address >= item.start &&
+           (uintptr_t)address - (uintptr_t)item.start <= item.size;
 }
 
 static void remember(struct knoll_leaks *leaks, const unsigned char *block)
@@ -120,7 +122,9 @@ static void look_through_block(struct knoll_leaks *leaks, const unsigned char *s
 static __attribute__((no_sanitize_address)) void look_at_words(struct knoll_leaks *leaks)
 {
     for (; leaks->next != leaks->end && leaks->left > 0; leaks->left--) {
+        annotate_peek();
         uintptr_t word = *(const any_word *)__builtin_assume_aligned(leaks->next, sizeof(any_word));
+        annotate_peeked(&word);
         leaks->next += sizeof word;
         reach(leaks, (const void *)word);
     }

@@ -77,7 +77,8 @@ void knoll_quarantine_put(struct knoll_heap *heap, const struct guarded *guarded
         return;
     }
     while (heap->quarantine_count == KNOLL_QUARANTINE_BLOCKS || heap->quarantined_bytes + size > most_bytes(heap))
-        (void)knoll_quarantine_let_go(heap, freed.caller); /* at most KNOLL_QUARANTINE_BLOCKS rounds */
+        if (!knoll_quarantine_let_go(heap, freed.caller)) /* at most KNOLL_QUARANTINE_BLOCKS rounds */
+            heap->quarantined_bytes = 0;                  /* of what was damaged the length was not known */
     uint32_t place = (heap->quarantine_first + heap->quarantine_count) % KNOLL_QUARANTINE_BLOCKS;
     heap->quarantine[place] = (struct knoll_quarantined){guarded->user, freed};
     heap->quarantine_count++;

@@ -163,7 +163,8 @@ void knoll_get_stats(const struct knoll_heap *heap, struct knoll_stats *stats)
     PLAIN(get_stats)(heap, stats);
     for (uint32_t i = 0; i < heap->quarantine_count; i++) { /* at most KNOLL_QUARANTINE_BLOCKS rounds */
         struct block block;
-        (void)knoll_block_around(heap, quarantine_at(heap, i)->block, &block);
+        if (knoll_block_around(heap, quarantine_at(heap, i)->block, &block) == NULL)
+            continue; /* the ring or the tables are broken */
         if (block.place.shape != NULL) {
             stats->size_class[block.place.shape->size_class].used_blocks--;
         } else {

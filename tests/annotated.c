@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "knoll.h"
+#include "knoll_live.h"
 
 static struct knoll_heap heap;
 static _Alignas(KNOLL_PAGE) unsigned char memory[1 << 22];
@@ -102,6 +103,24 @@ static void use_of_no_block(void)
 }
 
 /* Everything that may be done, and nothing else. */
+static int ignore(void *context, const struct knoll_item *item)
+{
+    (void)context, (void)item;
+    return 0;
+}
+
+/* The search looks at all of a block, and at what nobody has written. */
+static void search_for_leaks(void **blocks, size_t bytes)
+{
+    const struct knoll_range roots[] = {{blocks, bytes}};
+    struct knoll_leaks leaks;
+    void *marks = malloc(knoll_leaks_bytes(&heap));
+    knoll_leaks_begin(&leaks, &heap, marks, roots, 1, ignore, NULL);
+    while (knoll_leaks_slice(&leaks, 1000) == KNOLL_LEAKS_GOING_ON)
+        continue;
+    free(marks);
+}
+
 static void no_misuse(void)
 {
     static void *blocks[200];
@@ -123,6 +142,8 @@ static void no_misuse(void)
             knoll_free(&heap, blocks[i]);
             blocks[i] = NULL;
         }
+        blocks[0] = knoll_malloc(&heap, 101);
+        search_for_leaks(blocks, sizeof blocks);
         if (knoll_check(&heap) != 0)
             exit(4);
     }

@@ -146,6 +146,7 @@ static void test_what_cannot_be_a_heap_is_refused(void **state)
     size_t least =
         KNOLL_MINIMUM_HEAP + (CLASSIC ? 2 : 1) * KNOLL_PAGE; /* with entries, and the region before the first */
     assert_int_equal(knoll_cpus_init(&cpus, start, least - KNOLL_PAGE, NULL, NULL, NULL), KNOLL_ERROR_TOO_SMALL);
+    assert_int_equal(knoll_cpus_init(&cpus, start, least - 16, NULL, NULL, NULL), KNOLL_ERROR_TOO_SMALL);
     assert_int_equal(knoll_cpus_init(&cpus, start, least, NULL, NULL, NULL), KNOLL_OK);
     assert_false(knoll_cpu_start(&processor[1], &cpus, 0));
     assert_false(knoll_cpu_start(&processor[1], &cpus, KNOLL_CPUS + 1));
@@ -175,6 +176,11 @@ static void test_memory_is_added(void **state)
         knoll_cpu_free(&processor[i % 2 + 1], block);
     }
     check_all();
+    unsigned char *last = more + KIB(128);
+    while (knoll_cpus_add_memory(&cpus, last, KIB(12)) == KNOLL_OK)
+        last += KIB(12);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, last, KIB(12)), KNOLL_ERROR_REGIONS);
+    assert_int_equal(knoll_cpus_add_memory(&cpus, more - KIB(8), KIB(12)), KNOLL_ERROR_OVERLAP); /* its table */
 }
 
 /* ---- Misuse ---- */

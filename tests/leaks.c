@@ -231,7 +231,8 @@ static void guards_are_no_part_of_blocks(void **state)
         roots[0][0] = (uintptr_t)nodes[0].block - 1; /* in the front part */
         roots[0][1] = (uintptr_t)nodes[0].block - FRONT;
         roots[0][2] = (uintptr_t)nodes[2].block;
-        roots[0][3] = (uintptr_t)nodes[3].block + 99;
+        roots[0][3] = (uintptr_t)nodes[3].block + 100; /* after the last byte */
+        roots[0][4] = (uintptr_t)nodes[0].block + size + sizeof(uintptr_t) + 1;
         nodes[2].is_reached = nodes[3].is_reached = true;
         expect_what_is_not_reached();
         knoll_free(&heap, nodes[2].block);

@@ -63,6 +63,36 @@ static void what_is_no_block_is_left_alone(void **state)
     }
 }
 
+/* Bytes that the ring has of no block any more take no place of others. */
+static void what_was_of_no_block_takes_no_place(void **state)
+{
+    (void)state;
+    make_heap(&heap, arena, MIB(1));
+    knoll_set_fault_handler(&heap, record_fault);
+    last_fault.count = 0;
+    void *blocks[] = {knoll_malloc(&heap, KNOLL_QUARANTINE_BYTES / 2 - OVERHEAD),
+                      knoll_malloc(&heap, KNOLL_QUARANTINE_BYTES - OVERHEAD)};
+    knoll_free(&heap, blocks[0]);
+    heap.quarantine[0].block = arena + MIB(2);
+    knoll_free(&heap, blocks[1]);
+    assert_int_equal(last_fault.count, 1);
+    assert_int_equal(heap.quarantine_count, 1);
+    assert_int_equal(heap.quarantined_bytes, KNOLL_QUARANTINE_BYTES);
+}
+
+/* The statistics of a ring that is broken are wrong, but no more. */
+static void statistics_of_a_broken_ring(void **state)
+{
+    (void)state;
+    struct knoll_stats before, after;
+    make_waiting();
+    knoll_get_stats(&heap, &before);
+    heap.quarantine[heap.quarantine_first].block = arena + MIB(2);
+    knoll_get_stats(&heap, &after);
+    assert_int_equal(after.used_bytes, before.used_bytes);
+    assert_int_equal(after.quarantined_blocks, WAITING);
+}
+
 /* A block of `size` bytes in the tables is freed: whether it waits. */
 static bool waits(size_t size)
 {
@@ -102,6 +132,8 @@ static void as_much_as_may_wait(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_bit_is_seen),
     cmocka_unit_test(what_is_no_block_is_left_alone),
+    cmocka_unit_test(what_was_of_no_block_takes_no_place),
+    cmocka_unit_test(statistics_of_a_broken_ring),
     cmocka_unit_test(as_much_as_may_wait),
 };
 

@@ -17,6 +17,8 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include "bits.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -117,11 +119,11 @@ static unsigned char *map_now(size_t alignment, size_t size)
     return NULL;
 }
 
-/* The same, if need be in place of what waits. */
+/* The same, if need be in place of what waits; unless it is more than may wait, which that would not make room for. */
 static unsigned char *map(size_t alignment, size_t size)
 {
     unsigned char *start;
-    while ((start = map_now(alignment, size)) == NULL && let_one_go())
+    while ((start = map_now(alignment, size)) == NULL && size + alignment <= WAITING_BYTES && let_one_go())
         continue;
     return start;
 }
@@ -206,7 +208,8 @@ enum knoll_fault mapping_broken(const struct mapping *mapping)
 
 bool mapping_fits(const struct mapping *mapping, size_t alignment, size_t size)
 {
-    return size == mapping->size && (alignment == 0 || log2_of(alignment) == mapping->alignment);
+    return size == mapping->size &&
+           (alignment == 0 || (is_power_of_two(alignment) && log2_of(alignment) == mapping->alignment));
 }
 
 /* Its memory goes at once, its place later. */

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include "bits.h"
+
 #include <sys/mman.h>
 
 static size_t blocks_mapped;
@@ -68,9 +70,9 @@ struct mapping *mapping_find(const void *block)
 
 bool mapping_fits(const struct mapping *mapping, size_t alignment, size_t size)
 {
-    (void)alignment;
     size += size == 0; /* for which there is a page too */
-    return size <= mapping->size && mapping->size - size < PAGE;
+    return size <= mapping->size && mapping->size - size < PAGE &&
+           (alignment == 0 || (is_power_of_two(alignment) && (uintptr_t)mapping->block % alignment == 0));
 }
 
 void mapping_discard(struct mapping *mapping)

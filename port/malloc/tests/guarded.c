@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -132,11 +133,31 @@ static void too_many_for_the_kernel(void **state)
     free(blocks);
 }
 
+/* What waits after its free keeps its place when a request is refused that could not be served anyhow. */
+static void refused_requests_empty_nothing(void **state)
+{
+    unsigned char *block = malloc(KIB(8)), in_core;
+    (void)state;
+    block -= (uintptr_t)block % PAGE;
+    free(block);
+    assert_int_equal(mincore(block, PAGE, &in_core), 0); /* there is a mapping */
+    for (unsigned shift = 48; shift < 63; shift++) {
+        void *volatile none = malloc((size_t)1 << shift);
+        free(none);
+        none = aligned_alloc((size_t)1 << shift, KIB(8));
+        free(none);
+    }
+    assert_int_equal(mincore(block, PAGE, &in_core), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_lie_between_guards), cmocka_unit_test(places_are_random),
-        cmocka_unit_test(order_is_random),           cmocka_unit_test(tables_lie_between_guards),
+        cmocka_unit_test(blocks_lie_between_guards),
+        cmocka_unit_test(places_are_random),
+        cmocka_unit_test(order_is_random),
+        cmocka_unit_test(tables_lie_between_guards),
+        cmocka_unit_test(refused_requests_empty_nothing),
         cmocka_unit_test(too_many_for_the_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

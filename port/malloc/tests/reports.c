@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
 
 #define MIB(n) ((size_t)(n) << 20)
 
@@ -77,6 +78,16 @@ static void free_mapping_as_other_size(void)
     free_sized(malloc(MIB(64)), MIB(32));
 }
 
+static void free_with_no_alignment(void)
+{
+    free_aligned_sized(malloc(5000), 48, 5000);
+}
+
+static void free_mapping_with_no_alignment(void)
+{
+    free_aligned_sized(malloc(MIB(64)), 48, MIB(64));
+}
+
 static void resize_freed(void)
 {
     void *volatile block = malloc(100);
@@ -123,6 +134,9 @@ static void misuse(void **state)
     expect_abort(free_foreign, "knoll: address outside of the heap: 0x");
     expect_abort(free_as_other_size, "knoll: size or alignment is not the block's: 0x");
     expect_abort(free_mapping_as_other_size, "knoll: size or alignment is not the block's: 0x");
+    expect_abort(free_mapping_with_no_alignment, "knoll: size or alignment is not the block's: 0x");
+    if (KNOLL_HARDEN > 0)
+        expect_abort(free_with_no_alignment, "knoll: size or alignment is not the block's: 0x");
     expect_abort(resize_freed, freed_twice);
 }
 
