@@ -14,6 +14,7 @@
  * part is no reference, or magazines, which know whole blocks, would keep some; and what is in quarantine is not held.
  *
  * SPDX-License-Identifier: MIT */
+#include "annotate.h"
 #include "blocks.h"
 #include "callers.h"
 #include "knoll_live.h"
@@ -49,8 +50,8 @@ static void set_mark_word(uint32_t *marks, uint64_t word)
 static bool is_callers(const struct knoll_leaks *leaks, const unsigned char *start, size_t size, const void *address)
 {
     struct knoll_item item;
-    return knoll_callers_block(leaks->heap, start, size, &item) && address >= item.start &&
-           (uintptr_t)address - (uintptr_t)item.start <= item.size;
+    return knoll_callers_block(leaks->heap, start, size, &item) &&
+           (uintptr_t)address - (uintptr_t)item.start <= item.size; /* which no address before the start has */
 }
 
 static void remember(struct knoll_leaks *leaks, const unsigned char *block)
