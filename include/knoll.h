@@ -50,7 +50,7 @@ enum knoll_error {
     KNOLL_ERROR_REGIONS = -7,   /* the heap has KNOLL_REGIONS_MAX regions already */
     KNOLL_ERROR_KNOBS = -8,     /* the caller was compiled with other knobs than the library (KNOLL_KNOBS in
                                  * knoll_config.h), so their structs differ. Tested first */
-    KNOLL_ERROR_NO_HEAP = -9    /* memory is added where knoll_init has made no heap */
+    KNOLL_ERROR_NO_HEAP = -9    /* memory is added where knoll_init has made no heap; tested when the memory is right */
 };
 
 /* What a caller did wrong. */

@@ -59,7 +59,7 @@ static int add_region(struct knoll_cpus *cpus, void *start, size_t size, size_t 
     size_t bytes = before + groups * sizeof(struct knoll_cpu_entry);
     bytes = (bytes + KNOLL_PAGE - 1) & ~(size_t)(KNOLL_PAGE - 1);
     int error = knoll_region_limits(heap, start, size, bytes + least);
-    if (error != KNOLL_OK)
+    if (error != KNOLL_OK && error != KNOLL_ERROR_NOT_PAGES) /* for too small comes first, and what is left may be */
         return error;
     unsigned char *rest = (unsigned char *)start + bytes;
     error = knoll_region_limits(heap, rest, size - bytes, least);

@@ -161,4 +161,17 @@ void knoll_evidence_of_address(const struct knoll_heap *heap, const void *named,
     knoll_evidence(heap, fault, address, caller, &guarded, broken, freed);
 }
 
+bool knoll_guarded_verify(const struct knoll_heap *heap, const void *address, uintptr_t caller, struct guarded *guarded)
+{
+    enum knoll_fault fault;
+    if (!knoll_guarded_find(heap, address, false, guarded)) {
+        knoll_evidence_of_address(heap, address, caller);
+        return false;
+    }
+    const unsigned char *broken = knoll_guarded_broken(heap, guarded, &fault);
+    if (broken != NULL)
+        knoll_evidence(heap, fault, address, caller, guarded, broken, NULL);
+    return broken == NULL;
+}
+
 #endif

@@ -31,6 +31,19 @@ const unsigned char *knoll_guarded_broken(const struct knoll_heap *heap, const s
 const unsigned char *knoll_waiting_broken(const struct knoll_heap *heap, const unsigned char *start,
                                           const unsigned char *end, const unsigned char *user);
 
+/* Finds the block that callers know by this address and verifies its guards; reports what is wrong otherwise. */
+#if KNOLL_HARDEN >= 2
+bool knoll_guarded_verify(const struct knoll_heap *heap, const void *address, uintptr_t caller,
+                          struct guarded *guarded);
+#else
+static inline bool knoll_guarded_verify(const struct knoll_heap *heap, const void *address, uintptr_t caller,
+                                        struct guarded *guarded)
+{
+    (void)heap, (void)address, (void)caller, (void)guarded;
+    return true;
+}
+#endif
+
 /* Reports what an address is that knoll_guarded_find does not find. */
 void knoll_evidence_of_address(const struct knoll_heap *heap, const void *named, uintptr_t caller);
 

@@ -194,20 +194,6 @@ size_t knoll_malloc_batch(struct knoll_heap *heap, size_t size, size_t count, vo
 
 /* ---- Freeing ---- */
 
-/* Finds the block that callers know by this address and verifies its guards; reports what is wrong otherwise. */
-static bool find_guarded(const struct knoll_heap *heap, const void *address, uintptr_t caller, struct guarded *guarded)
-{
-    enum knoll_fault fault;
-    if (!knoll_guarded_find(heap, address, false, guarded)) {
-        knoll_evidence_of_address(heap, address, caller);
-        return false;
-    }
-    const unsigned char *broken = knoll_guarded_broken(heap, guarded, &fault);
-    if (broken != NULL)
-        knoll_evidence(heap, fault, address, caller, guarded, broken, NULL);
-    return broken == NULL;
-}
-
 static void retire(struct knoll_heap *heap, const struct guarded *guarded, uintptr_t caller)
 {
     knoll_quarantine_put(heap, guarded, (struct knoll_origin){caller, heap->tag});
@@ -216,7 +202,7 @@ static void retire(struct knoll_heap *heap, const struct guarded *guarded, uintp
 static void free_block(struct knoll_heap *heap, void *block, uintptr_t caller)
 {
     struct guarded guarded;
-    if (block != NULL && find_guarded(heap, block, caller, &guarded))
+    if (block != NULL && knoll_guarded_verify(heap, block, caller, &guarded))
         retire(heap, &guarded, caller);
 }
 
@@ -224,7 +210,7 @@ static void free_block(struct knoll_heap *heap, void *block, uintptr_t caller)
 static void free_as(struct knoll_heap *heap, void *block, size_t alignment, size_t size, uintptr_t caller)
 {
     struct guarded guarded;
-    if (block == NULL || !find_guarded(heap, block, caller, &guarded))
+    if (block == NULL || !knoll_guarded_verify(heap, block, caller, &guarded))
         return;
     const struct guard_front *front = guard_front_of(guarded.user);
     if (front->size != size || (alignment != 0 && log2_of(alignment) != guard_log2(front)))
@@ -315,29 +301,29 @@ static bool stays_anyway(struct knoll_heap *heap, struct guarded *guarded, unsig
 void *knoll_realloc(struct knoll_heap *heap, void *block, size_t size)
 {
     struct guarded guarded;
-    uintptr_t caller = CALLER();
+    const uintptr_t from = CALLER(); /* which may be a hook of any name */
     if (block == NULL)
-        return allocate(heap, 1, size, caller);
-    if (!find_guarded(heap, block, caller, &guarded))
+        return allocate(heap, 1, size, from);
+    if (!knoll_guarded_verify(heap, block, from, &guarded))
         return NULL;
     size_t old_size = guard_front_of(guarded.user)->size;
     unsigned log2 = guard_log2(guard_front_of(guarded.user));
     size_t whole = whole_size(log2, size);
-    if (!guarded_stays(heap, &guarded, log2, whole, caller)) {
-        void *moved = take_guarded(heap, log2, size, caller);
+    if (!guarded_stays(heap, &guarded, log2, whole, from)) {
+        void *moved = take_guarded(heap, log2, size, from);
         if (moved != NULL) {
             __builtin_memcpy(moved, block, size < old_size ? size : old_size);
-            retire(heap, &guarded, caller);
+            retire(heap, &guarded, from);
             return moved;
         }
-        if (!stays_anyway(heap, &guarded, log2, whole, caller)) {
+        if (!stays_anyway(heap, &guarded, log2, whole, from)) {
             heap->failures++;
             return NULL;
         }
     }
     if (size > old_size) /* what it gains shows nothing of before */
         knoll_fill(guarded.user + old_size, guarded.user + size);
-    write_guards(heap, &guarded, log2, size, caller);
+    write_guards(heap, &guarded, log2, size, from);
     raise_peak_held(heap);
     return block;
 }
@@ -354,12 +340,12 @@ size_t knoll_good_size(const struct knoll_heap *heap, size_t alignment, size_t s
 size_t knoll_usable_size(const struct knoll_heap *heap, const void *block)
 {
     struct guarded guarded;
-    uintptr_t caller = CALLER();
+    const uintptr_t from = CALLER(); /* which may be a hook of any name */
     if (block == NULL)
         return 0;
     if (knoll_guarded_find(heap, block, false, &guarded))
         return guard_front_of(guarded.user)->size;
-    knoll_evidence_of_address(heap, block, caller);
+    knoll_evidence_of_address(heap, block, from);
     return 0;
 }
 

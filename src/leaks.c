@@ -46,12 +46,13 @@ static void set_mark_word(uint32_t *marks, uint64_t word)
 /* ---- Reaching ---- */
 
 /* Whether this address in a block is one that its caller may have: the one after its last byte is, but none in what
- * else is round it. */
+ * else is round it. Of a block whose front part is broken any may be, and of one of no bytes too. */
 static bool is_callers(const struct knoll_leaks *leaks, const unsigned char *start, size_t size, const void *address)
 {
     struct knoll_item item;
     return knoll_callers_block(leaks->heap, start, size, &item) &&
-           (uintptr_t)address - (uintptr_t)item.start <= item.size; /* which no address before the start has */
+           (uintptr_t)address - (uintptr_t)item.start <=
+               (item.size != 0 ? item.size : size); /* no address before it is */
 }
 
 static void remember(struct knoll_leaks *leaks, const unsigned char *block)

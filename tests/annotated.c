@@ -102,7 +102,6 @@ static void use_of_no_block(void)
     use(memory, sizeof memory - 100);
 }
 
-/* Everything that may be done, and nothing else. */
 static int ignore(void *context, const struct knoll_item *item)
 {
     (void)context, (void)item;
@@ -121,6 +120,7 @@ static void search_for_leaks(void **blocks, size_t bytes)
     free(marks);
 }
 
+/* Everything that may be done, and nothing else. */
 static void no_misuse(void)
 {
     static void *blocks[200];

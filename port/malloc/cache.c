@@ -234,8 +234,8 @@ static void look_at_runs(struct cache *cache)
     *seen = cache->top[2 * bin];
 }
 
-/* Gives half of a full bin back, or of more than two parts of GIVE_MOST blocks one: each in turn but the newest, which
- * takes its place. */
+/* Gives half of a full bin back, or of more than two parts of GIVE_MOST blocks one: now this, now that one, but never
+ * the newest, which takes its place. */
 static void give_part(struct cache *cache, size_t bin)
 {
     uint32_t count = bin_count(cache, bin);

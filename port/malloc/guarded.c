@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define ADDRESSES        ((size_t)1 << 47) /* what a program has of them, on x86-64 at most */
 #define NEIGHBOURHOOD    ((uint64_t)64 << 30)
 #define LOWEST           ((uint64_t)1 << 40) /* programs, their libraries and stacks lie above or below */
 #define PLACES           ((uint64_t)32 << 40)
@@ -119,11 +120,11 @@ static unsigned char *map_now(size_t alignment, size_t size)
     return NULL;
 }
 
-/* The same, if need be in place of what waits; unless it is more than may wait, which that would not make room for. */
+/* The same, if need be in place of what waits; unless no address space has so much. */
 static unsigned char *map(size_t alignment, size_t size)
 {
     unsigned char *start;
-    while ((start = map_now(alignment, size)) == NULL && size + alignment <= WAITING_BYTES && let_one_go())
+    while ((start = map_now(alignment, size)) == NULL && size + alignment < ADDRESSES && let_one_go())
         continue;
     return start;
 }

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "bins.h"
+#include "evidence.h"
 #include "report.h"
 #include "spans.h"
 
@@ -257,12 +258,12 @@ void *heaps_resize(void *block, size_t size)
 
 /* ---- The end ---- */
 
-/* A block that is made as long as it is stays where it is, but is verified first, and the fault is reported with all
- * that is known of the block. */
-static int verify_block(void *heap, const struct knoll_item *item)
+/* What is broken is reported with all that is known of the block. */
+static int verify_block(void *of, const struct knoll_item *item)
 {
+    struct guarded guarded;
     if (item->kind == KNOLL_ITEM_BLOCK)
-        (void)knoll_realloc(heap, (void *)(uintptr_t)item->start, item->size);
+        (void)knoll_guarded_verify(of, item->start, 0, &guarded);
     return 0;
 }
 

@@ -124,7 +124,7 @@ HIDDEN extern _Atomic(void *) lock_deferred; /* what handlers have freed: each b
 
 static inline void called_by(const void *caller)
 {
-    if (KNOLL_HARDEN >= 2 && !lock_thread.keeps_caller)
+    if (KNOLL_HARDEN >= 2 && !lock_thread.keeps_caller && !lock_thread.inside)
         lock_thread.caller = (uintptr_t)caller;
 }
 

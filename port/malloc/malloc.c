@@ -44,7 +44,7 @@ static void __attribute__((constructor)) start(int count, char **arguments, char
     (void)count, (void)arguments;
     static const char variable[] = "KNOLL_STATS_SIGNAL";
     options_read(environment);
-    if (options.stats || KNOLL_MALLOC_RUNG >= 2)
+    if (options.stats)
         report_keep_error();
     free(malloc(1)); /* a first heap and cache */
     lock_watch_forks();
@@ -58,8 +58,8 @@ static void __attribute__((destructor)) stop(void)
 {
     if (options.stats)
         print_stats(2);
+    called_by(NULL);
     if (KNOLL_MALLOC_RUNG >= 2 && lock_enter()) {
-        called_by(NULL);
         heaps_verify();
         lock_leave();
     }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,13 +32,24 @@ void line_number(struct line *line, uint64_t number, int width)
         line_text(line, (char[]){digits[--count], '\0'});
 }
 
-/* Where the standard error went when the program began. Programs close it at their end, before the library has its say.
- */
+/* Where the standard error went when the program began. Programs close it at their end, before the library has its say;
+ * and some close all there is, and have something else by that number then. */
 static int kept_error = -1;
+static struct stat kept_file;
 
 void report_keep_error(void)
 {
     kept_error = fcntl(2, F_DUPFD_CLOEXEC, KEPT_LEAST);
+    if (kept_error >= 0 && fstat(kept_error, &kept_file) != 0)
+        kept_error = -1;
+}
+
+static int kept_error_still(void)
+{
+    struct stat now;
+    bool is_same = kept_error >= 0 && fstat(kept_error, &now) == 0 && now.st_dev == kept_file.st_dev &&
+                   now.st_ino == kept_file.st_ino;
+    return is_same ? kept_error : -1;
 }
 
 /* Not by write, at which a thread may be cancelled: it would take the lock with it. */
@@ -48,7 +60,7 @@ void line_end(struct line *line, int file)
     for (size_t written = 0; written < line->length;) {
         ssize_t more = syscall(SYS_write, file, line->text + written, line->length - written);
         if (more < 0 && errno == EBADF && file == 2) {
-            file = kept_error;
+            file = kept_error_still();
             continue;
         }
         if (more < 0 && errno != EINTR)
