@@ -244,6 +244,24 @@ static void guards_are_no_part_of_blocks(void **state)
     }
 }
 
+/* Then nobody knows where in it the caller's bytes are. */
+static void any_reference_into_a_damaged_block_counts(void **state)
+{
+    (void)state;
+    if (!IS_BYTE_EXACT)
+        return;
+    for (size_t size = 1; size < 9000; size = 3 * size + 7) {
+        make();
+        add_node(0, size + sizeof(uintptr_t));
+        unsigned char *front = (unsigned char *)nodes[0].block - 1;
+        roots[0][0] = (uintptr_t)nodes[0].block + size;
+        nodes[0].is_reached = true;
+        *front ^= 1;
+        expect_what_is_not_reached();
+        *front ^= 1;
+    }
+}
+
 #if IS_BYTE_EXACT
 
 static struct knoll_item leaked[8];
@@ -320,6 +338,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_leak_right_after_the_tables),
     cmocka_unit_test(words_at_the_end_of_a_root),
     cmocka_unit_test(guards_are_no_part_of_blocks),
+    cmocka_unit_test(any_reference_into_a_damaged_block_counts),
     cmocka_unit_test(whose_leak_it_is),
 };
 
