@@ -208,8 +208,7 @@
 /* KNOLL_CALLER_HOOK: the name of a function `uintptr_t hook(void)` of yours that returns an address of the program's,
  * such as the return address of your own kmalloc. Default: none, at no cost. At rung 2 it is noted as who allocated,
  * freed or came upon a block; else what the function of knoll.h returns to is, which is in kmalloc. Costs a call of it
- * each time.
- */
+ * each time. */
 
 /* KNOLL_ANNOTATE: which tool is told what memory of a heap may be used. Default 0: none, at no cost.
  * 1: Valgrind's Memcheck (valgrind/memcheck.h), 2: AddressSanitizer (sanitizer/asan_interface.h). Then a use of a block
